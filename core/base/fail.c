@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Allocation with failure on demand.  Which allocation shall fail is decided by a test; what
+ * follows from a failure, by every caller.
+ */
+
+#include <stdlib.h>
+
+#include "core/base/fail.h"
+
+static struct {
+	bool on;          /* the only thing looked at in production */
+	bool onward;
+	uint64_t at;      /* 0: none, only count */
+	uint64_t seen;
+	uint64_t failed;
+} fail;
+
+static bool
+fail_now(void)
+{
+	fail.seen++;
+	if (fail.at == 0 || fail.seen < fail.at || (fail.seen > fail.at && !fail.onward))
+		return false;
+	fail.failed++;
+	return true;
+}
+
+void *
+base_malloc(size_t n)
+{
+	if (LBD_UNLIKELY(fail.on) && fail_now())
+		return NULL;
+	return malloc(n == 0 ? 1 : n);
+}
+
+void *
+base_zalloc(size_t n)
+{
+	if (LBD_UNLIKELY(fail.on) && fail_now())
+		return NULL;
+	return calloc(1, n == 0 ? 1 : n);
+}
+
+void *
+base_realloc(void *p, size_t n)
+{
+	if (LBD_UNLIKELY(fail.on) && fail_now())
+		return NULL;
+	return realloc(p, n == 0 ? 1 : n);
+}
+
+void *
+base_memalign(size_t align, size_t n)
+{
+	void *p;
+
+	if (LBD_UNLIKELY(fail.on) && fail_now())
+		return NULL;
+	return posix_memalign(&p, align, n == 0 ? 1 : n) == 0 ? p : NULL;
+}
+
+static void
+fail_arm(uint64_t n, bool onward)
+{
+	fail.on = true;
+	fail.onward = onward;
+	fail.at = n;
+	fail.seen = 0;
+	fail.failed = 0;
+}
+
+void
+fail_alloc_at(uint64_t n)
+{
+	fail_arm(n, false);
+}
+
+void
+fail_alloc_from(uint64_t n)
+{
+	fail_arm(n, true);
+}
+
+bool
+fail_alloc_set(struct lbd_str s)
+{
+	uint64_t n;
+	bool onward = s.n > 1 && s.p[s.n - 1] == '+';
+
+	if (onward)
+		s.n--;
+	if (!lbd_str_to_u64(s, UINT64_MAX, &n))
+		return false;
+	fail_arm(n, onward);
+	return true;
+}
+
+uint64_t
+fail_alloc_seen(void)
+{
+	return fail.seen;
+}
+
+uint64_t
+fail_alloc_failed(void)
+{
+	return fail.failed;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Socket options, one function each.
+ */
+
+#include <errno.h>
+#include <netinet/tcp.h>
+
+#include "core/os/sock.h"
+
+static int
+set_int(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+int
+sock_reuseaddr(int fd, bool on)
+{
+	return set_int(fd, SOL_SOCKET, SO_REUSEADDR, on);
+}
+
+int
+sock_reuseport(int fd, bool on)
+{
+	return set_int(fd, SOL_SOCKET, SO_REUSEPORT, on);
+}
+
+int
+sock_nodelay(int fd, bool on)
+{
+	return set_int(fd, IPPROTO_TCP, TCP_NODELAY, on);
+}
+
+int
+sock_cork(int fd, bool on)
+{
+	return set_int(fd, IPPROTO_TCP, TCP_CORK, on);
+}
+
+int
+sock_keepalive(int fd, bool on, int idle, int interval, int count)
+{
+	const struct {
+		int option, value;
+	} rows[] = {
+		{ TCP_KEEPIDLE, idle },
+		{ TCP_KEEPINTVL, interval },
+		{ TCP_KEEPCNT, count },
+	};
+	int rc = set_int(fd, SOL_SOCKET, SO_KEEPALIVE, on);
+	size_t i;
+
+	for (i = 0; rc == 0 && on && i < LBD_ARRAY_LEN(rows); i++) {
+		if (rows[i].value > 0)
+			rc = set_int(fd, IPPROTO_TCP, rows[i].option, rows[i].value);
+	}
+	return rc;
+}
+
+int
+sock_v6only(int fd, bool on)
+{
+	return set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, on);
+}
+
+int
+sock_fastopen(int fd, int queue)
+{
+	return set_int(fd, IPPROTO_TCP, TCP_FASTOPEN, queue);
+}
+
+int
+sock_defer_accept(int fd, int seconds)
+{
+	return set_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds);
+}
+
+int
+sock_rcvbuf(int fd, int bytes)
+{
+	return set_int(fd, SOL_SOCKET, SO_RCVBUF, bytes);
+}
+
+int
+sock_sndbuf(int fd, int bytes)
+{
+	return set_int(fd, SOL_SOCKET, SO_SNDBUF, bytes);
+}
+
+int
+sock_linger0(int fd)
+{
+	struct linger l = { .l_onoff = 1, .l_linger = 0 };
+
+	return setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l)) < 0 ? -errno : 0;
+}
+
+int
+sock_bind_no_port(int fd)
+{
+	return set_int(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+}
+
+int
+sock_transparent(int fd, int family)
+{
+	if (family == AF_INET6)
+		return set_int(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1);
+	return set_int(fd, IPPROTO_IP, IP_TRANSPARENT, 1);
+}
+
+int
+sock_user_timeout(int fd, unsigned ms)
+{
+	return set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)ms);
+}
+
+int
+sock_notsent_lowat(int fd, int bytes)
+{
+	return set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes);
+}
+
+int
+sock_incoming_cpu(int fd, int cpu)
+{
+	return set_int(fd, SOL_SOCKET, SO_INCOMING_CPU, cpu);
+}
