@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Receiving under io_uring: multishot while there is a buffer for it, by poll while there is none
+ * (a multishot recv without a buffer fails at once, data or not).
+ *
+ * How many buffers the kernel has is decided in uring_bufs.c.
+ */
+
+#include <errno.h>
+#include <poll.h>
+
+#include "event/uring.h"
+
+void
+uring_prep_recv(struct uring *u, struct op *op, struct io_uring_sqe *sqe)
+{
+	op->flags &= (uint8_t)~OP_POLLING;
+	if (LBD_LIKELY(uring_bufs_available(&u->bufs))) {
+		io_uring_prep_recv_multishot(sqe, op->file->fd, NULL, 0, 0);
+		sqe->flags |= IOSQE_BUFFER_SELECT;
+		sqe->buf_group = URING_BGID;
+		return;
+	}
+	op->flags |= OP_POLLING;
+	io_uring_prep_poll_add(sqe, op->file->fd, POLLIN | POLLRDHUP);
+}
+
+/* There was no buffer for it, then there was data: read it into whatever there is now. */
+static void
+on_recv_poll(struct loop *loop, struct op *op, int32_t res)
+{
+	struct uring *u = loop->impl;
+	struct lbd_buf *b;
+	ssize_t n;
+
+	if (res < 0 || op->flags & OP_CANCELLED) {
+		op_finish(loop, op, res < 0 ? res : -ECANCELED);
+		return;
+	}
+	if (loop->lent->n_free == 0 && u->bufs.published > 0) {
+		uring_submit_again(loop, op); /* those there are now have gone to the kernel */
+		return;
+	}
+	b = lent_get(loop->lent);
+	if (b == NULL) {
+		op->gen++;
+		op_retry(loop, op, MEMORY_BACKOFF_MS);
+		return;
+	}
+	n = recv(op->file->fd, b->data, b->size, MSG_DONTWAIT);
+	if (n < 0)
+		n = -errno;
+	if (n > 0) {
+		loop->stats.recvs++;
+		op->buf = b;
+		op_deliver(loop, op, (int32_t)n);
+		uring_go_on(loop, op);
+		return;
+	}
+	lbd_buf_unref(&b);
+	if (n == -EAGAIN || n == -EINTR)
+		uring_submit_again(loop, op);
+	else
+		op_finish(loop, op, (int32_t)n);
+}
+
+void
+uring_on_recv(struct loop *loop, struct op *op, int32_t res, uint32_t flags)
+{
+	struct uring *u = loop->impl;
+	struct lbd_buf *b = NULL;
+
+	if (op->flags & OP_POLLING) {
+		on_recv_poll(loop, op, res);
+		return;
+	}
+	if (flags & IORING_CQE_F_BUFFER)
+		b = uring_bufs_filled(&u->bufs, flags >> IORING_CQE_BUFFER_SHIFT);
+	if (LBD_LIKELY(res > 0 && b != NULL)) {
+		loop->stats.recvs++;
+		op->buf = b;
+		op_deliver(loop, op, res);
+		if (LBD_UNLIKELY(!(flags & IORING_CQE_F_MORE)))
+			uring_go_on(loop, op);
+		return;
+	}
+	lbd_buf_unref(&b);
+	if (flags & IORING_CQE_F_MORE)
+		return;
+	if (res == -ENOBUFS) {
+		uring_bufs_ran_out(&u->bufs);
+		uring_go_on(loop, op);
+	} else if (res == -EINTR || res == -EAGAIN) {
+		uring_go_on(loop, op);
+	} else {
+		op_finish(loop, op, res);
+	}
+}
