@@ -3,12 +3,13 @@
 /*
  * Gives a fuzz target its stored inputs, one by one, as a TAP test: a crash or a sanitizer's report
  * ends the program before its plan.  The inputs of t/90-fuzz/NAME.c are the files of
- * t/90-fuzz/corpus/NAME; every target also gets the empty input.  Arguments, if any, are files to
- * try instead.  Looking for new inputs is libFuzzer's work: make fuzz.
+ * t/90-fuzz/corpus/NAME; every target also gets the empty input.  Arguments, if any, are files and
+ * folders to try instead.  Looking for new inputs is libFuzzer's work: make fuzz.
  */
 
 #include <dirent.h>
 #include <limits.h>
+#include <sys/stat.h>
 
 #include "t/lib/tap.h"
 
@@ -70,12 +71,17 @@ main(int argc, char **argv)
 	const char *src = getenv("LBD_SRC");
 	const char *name = strrchr(argv[0], '/');
 	char folder[PATH_MAX];
+	struct stat st;
 	int i;
 
 	LLVMFuzzerTestOneInput((const uint8_t *)"", 0);
 	pass("the empty input");
-	for (i = 1; i < argc; i++)
-		try_file(argv[i]);
+	for (i = 1; i < argc; i++) {
+		if (stat(argv[i], &st) == 0 && S_ISDIR(st.st_mode))
+			try_folder(argv[i]);
+		else
+			try_file(argv[i]);
+	}
 	if (argc == 1) {
 		snprintf(folder, sizeof(folder), "%s/t/90-fuzz/corpus/%s", src ? src : ".",
 			 name ? name + 1 : argv[0]);

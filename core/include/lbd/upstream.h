@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Upstreams: named groups of servers, and picking one of them.
+ *
+ * A protocol module finds its group while configuring, and for each request makes a pick:
+ *
+ *	lbd_pick_init(&pick, up, pool, subject);
+ *	while ((s = lbd_pick_next(&pick)) != NULL) {      chosen, counted as in flight
+ *		... try s ...
+ *		lbd_pick_done(&pick, LBD_PICK_FAILED);    exactly once per chosen server
+ *	}
+ *
+ * The core decides who is eligible (down, failed, max_conns, already tried), backups and last
+ * resort; the group's balancer only chooses among those.  Server states and counts are shared by
+ * all workers and outlive reloads; nothing here takes a lock.
+ */
+
+#ifndef LBD_UPSTREAM_H
+#define LBD_UPSTREAM_H
+
+#include <lbd/pool.h>
+
+LBD_BEGIN
+
+struct lbd_conf;
+struct lbd_upstream; /* private: a group */
+
+/* A server as its group sees it.  Read-only for modules. */
+struct lbd_server {
+	struct lbd_str name;    /* as written in the configuration, with port: "10.0.0.7:80", "unix:/run/x" */
+	struct lbd_str addr;    /* the address: differs from name when that is a host name */
+	uint32_t index;         /* in the group */
+	uint32_t weight;        /* configured; candidates have 1 or more */
+	bool backup;
+	struct lbd_server_state *state; /* shared by all workers */
+};
+
+/* In shared memory; all fields atomic, written by the core except balancer's own words. */
+struct lbd_server_state {
+	LBD_ATOMIC(uint32_t) in_flight;   /* picks not yet done */
+	LBD_ATOMIC(uint32_t) fails;       /* in the current window */
+	LBD_ATOMIC(uint64_t) fail_at_ms;  /* monotonic time of the last failure */
+	LBD_ATOMIC(uint64_t) checked_ms;  /* last failure, or first choice after fail_timeout */
+	LBD_ATOMIC(uint64_t) requests, failures;
+	LBD_ATOMIC(int64_t) balancer[2];  /* the method's own; zero at first */
+};
+
+/* Why a pick ended. */
+enum lbd_pick_outcome {
+	LBD_PICK_OK,        /* the server answered */
+	LBD_PICK_FAILED,    /* connect, send, read failed, timed out, or answered nonsense: counts for max_fails */
+	LBD_PICK_UNCOUNTED, /* ended for reasons that say nothing about the server (client went away, listed 403/404) */
+};
+
+struct lbd_pick {
+	struct lbd_upstream *upstream;  /* borrowed from conf */
+	struct lbd_server *server;      /* the current choice, or NULL */
+	struct lbd_pool *pool;          /* borrowed: lives longer than the pick */
+	void *subject;                  /* exchange or session, for methods that hash something of it; may be NULL */
+	const char *why;                /* "wrr", "backup", "last_resort", ... for $upstream_pick */
+	uint64_t *tried;                /* bit per server; first_tried or from pool; NULL while nothing was tried */
+	uint64_t first_tried;           /* is all there is to tried in groups of up to 64 servers: do not copy a pick */
+	uint64_t start_ms;              /* of the current choice */
+	uint32_t tries;                 /* servers chosen so far */
+	bool backups;                   /* this choice is among the backup servers */
+	bool last_resort;               /* this choice is nobody's but the last resort's */
+	bool last_resort_used;          /* once per pick */
+};
+
+LBD_API void lbd_pick_init(struct lbd_pick *p, struct lbd_upstream *up, struct lbd_pool *pool, void *subject);
+
+/* Chooses the next server not tried yet and counts it in flight.  NULL: nobody is left. */
+LBD_API struct lbd_server *lbd_pick_next(struct lbd_pick *p);
+
+/* Ends the current choice.  No-op when there is none, so that cleaning up twice is harmless. */
+LBD_API void lbd_pick_done(struct lbd_pick *p, enum lbd_pick_outcome outcome);
+
+/* Lets a server that was tried be chosen again (a connection that was kept turned out to be dead). */
+LBD_API void lbd_pick_untry(struct lbd_pick *p, const struct lbd_server *s);
+
+/*
+ * May one more attempt be made?  Takes one from the group's retry budget (shared by all workers).
+ */
+LBD_API bool lbd_upstream_retry_allowed(struct lbd_upstream *up);
+
+/* All servers of the group, backups included. */
+LBD_API unsigned lbd_upstream_servers(const struct lbd_upstream *up);
+LBD_API struct lbd_str lbd_upstream_name(const struct lbd_upstream *up);
+
+/*
+ * While configuring.  get: the group called name, to be defined anywhere in the file; unless it is,
+ * name is a host with optional port and an implicit group of its addresses is made when the file has
+ * been read (a name that does not resolve makes a group without servers and a warning).  Errors point
+ * at argument arg.  NULL only without memory.  Call lbd_upstream_get from a directive; the result may
+ * be used from configured() on.
+ */
+LBD_API struct lbd_upstream *lbd_upstream_get(struct lbd_conf *cf, unsigned arg, struct lbd_str name,
+	uint16_t default_port);
+
+/*
+ * While serving: an existing group of this name (proxy_pass with variables): that of an upstream block, or an implicit
+ * one by its "host:port".  Or NULL.
+ */
+LBD_API struct lbd_upstream *lbd_upstream_find(struct lbd_str name);
+
+/*
+ * While serving: a group of one literal address ("1.2.3.4:80", "[::1]:80", "unix:/p") that lives in pool.
+ * NULL: not an address, or without memory.
+ */
+LBD_API struct lbd_upstream *lbd_upstream_literal(struct lbd_pool *pool, struct lbd_str address,
+	uint16_t default_port);
+
+LBD_END
+
+#endif
