@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A connection, either side: a descriptor, one recv and one send in flight, an output queue, a timeout.
+ *
+ * Life: conn_init() with a handler; callbacks of the handler run from the loop only; conn_close()
+ * marks, cancels and returns; when nothing is in flight any more the descriptor is closed and
+ * handler->closed runs, once, last, and is the only place that may free the memory.
+ *
+ * An idle connection holds no buffer: input is lent by the engine while a callback runs, output
+ * belongs to chains.
+ */
+
+#ifndef LBD_CORE_NET_CONN_H
+#define LBD_CORE_NET_CONN_H
+
+#include <lbd/buf.h>
+#include <lbd/list.h>
+#include <lbd/log.h>
+
+#include "core/os/addr.h"
+#include "event/loop.h"
+
+struct conn;
+struct transport;
+
+/* closed is needed, any other member may be NULL: nothing to do then. */
+struct conn_handler {
+	const char *name; /* "http client", "http server": for status and debugging */
+	/*
+	 * Bytes came.  b is taken by the callee (one reference; lbd_buf_unref() when done).  May come even
+	 * after conn_read_stop() (what was already received) but never after conn_close().
+	 */
+	void (*received)(struct conn *c, struct lbd_buf *b, char *p, size_t n);
+	/*
+	 * No more bytes will come: end of file (err 0: the peer finished sending, sending to it still works) or an
+	 * error (positive errno: the connection is dead both ways).  Once; reading has stopped.
+	 */
+	void (*ended)(struct conn *c, int err);
+	/* conn_connect() finished: 0 or a positive errno (ETIMEDOUT from connect_timeout included). */
+	void (*connected)(struct conn *c, int err);
+	/* The queue fell to low_mark or below after having been above it, or is empty and a shutdown was done. */
+	void (*drained)(struct conn *c);
+	/*
+	 * Sending failed (positive errno); the queue was dropped, and so will be what is queued later.  Once;
+	 * ended() may follow (what the peer sent before is still read) or may have come before.
+	 */
+	void (*send_failed)(struct conn *c, int err);
+	void (*timeout)(struct conn *c);
+	void (*closed)(struct conn *c);
+};
+
+/* A layer between conn and socket; plain adds nothing, tls and others encrypt.  NULL members: as plain. */
+struct transport {
+	const char *name;
+	/* Raw bytes from the socket; hands on what is inside with conn_deliver(). */
+	void (*input)(struct conn *c, struct lbd_buf *b, char *p, size_t n);
+	/* Moves c->out to raw bytes in raw. */
+	bool (*output)(struct conn *c, struct lbd_chain *raw);
+	void (*close)(struct conn *c);
+};
+
+enum conn_flag {
+	CONN_READING = 1,     /* the owner wants bytes */
+	CONN_EOF = 2,         /* ended() was called */
+	CONN_CLOSING = 4,     /* conn_close() was called */
+	CONN_SHUT = 8,        /* write side to be shut down once the queue is empty */
+	CONN_SHUT_DONE = 16,
+	CONN_RESET = 32,      /* close with a reset */
+	CONN_CONNECTING = 64,
+	CONN_HIGH = 128,      /* queue was above low_mark since drained() */
+	CONN_DEAD = 256,      /* an error ended both directions */
+	CONN_FINISHING = 512, /* close when the queue is empty */
+	CONN_CORKED = 1024,   /* do not flush at the end of this turn */
+	CONN_SEND_FAILED = 2048, /* send_failed() was called, or will never be */
+};
+
+struct conn {
+	struct file file;
+	uint32_t flags;                  /* enum conn_flag */
+	uint32_t low_mark;               /* bytes */
+	const struct conn_handler *h;
+	const struct transport *tp;      /* &transport_plain at first */
+	void *tp_data;                   /* owned by tp */
+	struct loop *loop;
+	struct op rx, tx;
+	struct timer timer;
+	struct dirty dirty;
+	struct deferred defer;
+	struct lbd_chain out;            /* queued, not yet with the kernel */
+	struct lbd_chain sending;        /* with the kernel until tx is done */
+	uint64_t received, sent;         /* bytes, all time */
+	void *guest;                     /* borrowed: who has c for a while (tunnel, idle list) and its h */
+	int err;                         /* errno of the first failure; 0: none */
+	struct sockaddr_in6 to;          /* IPv4 or IPv6 address, while connecting */
+};
+
+/* What an idle client costs, together with the little the protocol adds. */
+_Static_assert(sizeof(struct conn) <= 512, "a connection has grown");
+
+extern const struct transport transport_plain;
+
+/* c is zeroed.  fd may be -1 (a connection to be made by conn_connect). */
+void conn_init(struct conn *c, struct loop *loop, int fd, const struct conn_handler *h);
+
+void conn_read_start(struct conn *c);
+void conn_read_stop(struct conn *c);
+
+/*
+ * Queues chain's bytes (it is empty afterwards; a failed chain ends in send_failed(ENOMEM)); they leave at the end of
+ * the turn.
+ */
+void conn_send(struct conn *c, struct lbd_chain *chain);
+/* To append to c->out directly, then conn_dirty(). */
+void conn_dirty(struct conn *c);
+static inline size_t
+conn_queued(const struct conn *c)
+{
+	return c->out.n + c->sending.n;
+}
+
+/* FIN after the queue is empty. */
+void conn_shutdown(struct conn *c);
+/* Closes after the queue is empty (bounded by the owner's timeout). */
+void conn_finish(struct conn *c);
+/* Closes now; what is queued is dropped. Twice is once. */
+void conn_close(struct conn *c);
+/* As conn_close, with a reset to the peer (SO_LINGER 0). */
+void conn_reset(struct conn *c);
+static inline bool
+conn_is_closing(const struct conn *c)
+{
+	return c->flags & CONN_CLOSING;
+}
+
+/* Calls handler->timeout after ms without another conn_timeout(); 0 stops it. */
+void conn_timeout(struct conn *c, uint64_t ms);
+
+/*
+ * Bytes of ours the peer has acknowledged so far (TCP) or taken from our socket: a number that moves as long as
+ * a slow reader reads, although one send may take long.  For timeout(): compare with what it was.
+ */
+uint64_t conn_acked(const struct conn *c);
+
+/* Transport to conn: bytes for the handler. Takes b's reference. */
+void conn_deliver(struct conn *c, struct lbd_buf *b, char *p, size_t n);
+/* Transport to conn: no more bytes; 0 or a positive errno.  A second call does nothing. */
+void conn_deliver_end(struct conn *c, int err);
+
+/*
+ * Makes a socket and connects it.  bind may be NULL, o too.  handler->connected follows, never inside this call; to and
+ * *o may go as soon as this returned.  0, or -errno when there is no socket to be had (then nothing follows).
+ * Until connected(), the conn's timer is the connect timeout: no conn_timeout().
+ */
+struct connect_options {
+	const struct addr *bind;     /* local address, port 0: any */
+	bool transparent;
+	bool keepalive;              /* SO_KEEPALIVE */
+	int rcvbuf, sndbuf;          /* 0: leave */
+	uint64_t timeout_ms;         /* 0: none */
+};
+int conn_connect(struct conn *c, const struct addr *to, const struct connect_options *o);
+
+/* Peer's and own address from the kernel; 0 or -errno. */
+int conn_peer(const struct conn *c, struct addr *out);
+int conn_local(const struct conn *c, struct addr *out);
+
+/*
+ * Splices two connections together: everything received on one is sent on the other, half-closes are
+ * passed on, back-pressure by high/low marks.  From the call on both belong to the tunnel; done(arg, ...) runs once,
+ * when both directions ended, failed, or idle_ms passed without a byte; then the tunnel has closed both (their own
+ * handlers' closed() run as always) and *t is no more.  pending bytes already read from either side are given with
+ * the call (taken).
+ * A side that failed takes the other with it: what was received before is still sent, then a reset follows
+ * where the peer has everything, else an ordinary end.
+ * 0 or -ENOMEM (nothing changed).
+ */
+struct tunnel;
+struct tunnel_conf {
+	uint64_t idle_ms;            /* 0: for ever */
+	size_t high;                 /* bytes queued per direction; 0: 64 KB */
+	/* err: 0, ETIMEDOUT, or what ended the first side that failed.  From the loop. */
+	void (*done)(void *arg, uint64_t to_server, uint64_t to_client, int err);
+	void *arg;
+};
+int tunnel_start(struct tunnel **t, struct conn *client, struct conn *server, struct lbd_chain *to_server,
+	struct lbd_chain *to_client, const struct tunnel_conf *conf);
+void tunnel_stop(struct tunnel **t); /* closes both; done() is not called */
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What a configuration holds for core/net: its listeners and its upstreams.
+ */
+
+#ifndef LBD_CORE_NET_NET_CONF_H
+#define LBD_CORE_NET_NET_CONF_H
+
+#include <lbd/list.h>
+
+#include "core/base/map.h"
+#include "core/config/bind.h"
+
+struct net_conf {
+	struct lbd_list listeners; /* struct listener */
+	struct lbd_list upstreams; /* struct upstream_private, in the order of creation */
+	struct map by_name;        /* upstream blocks: struct lbd_upstream */
+	struct map implicit;       /* groups made of "host:port" */
+};
+
+/* Made at the first call, in the configuration's pool.  NULL without memory. */
+struct net_conf *net_conf_of(struct config *c);
+
+#endif

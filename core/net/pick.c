@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * One choice of a server: who is eligible is decided here, which of those it is by the group's balancing method.
+ *
+ * Primaries come first, backups when no primary is left, and when nobody is left at all only because servers
+ * have failed lately, the one whose last failure is longest ago gets one try (no_live_action).
+ *
+ * Other workers choose at the same time.  A server is claimed with atomic operations after the method has named it;
+ * who comes too late (the last of max_conns, the one request that may look after a failed server) asks the method
+ * again without that server.
+ */
+
+#include <errno.h>
+
+#include "core/base/fail.h"
+#include "core/net/upstream_private.h"
+#include "core/os/clock.h"
+
+/* Of this process: who may be chosen, for the length of one call. */
+static struct {
+	struct lbd_server **v; /* owned */
+	unsigned room;
+} scratch;
+
+int
+pick_reserve(unsigned n)
+{
+	struct lbd_server **v;
+
+	if (n <= scratch.room)
+		return 0;
+	v = base_realloc(scratch.v, n * sizeof(struct lbd_server *));
+	if (v == NULL)
+		return -ENOMEM;
+	scratch.v = v;
+	scratch.room = n;
+	return 0;
+}
+
+/* --- who was tried --- */
+
+static bool
+was_tried(const struct lbd_pick *p, const struct lbd_server *s)
+{
+	return p->tried != NULL && p->tried[s->index / 64] >> (s->index % 64) & 1;
+}
+
+/* False without memory. */
+static bool
+note_tried(struct lbd_pick *p, const struct lbd_server *s)
+{
+	unsigned n = p->upstream->n;
+
+	if (p->tried == NULL)
+		p->tried = n <= 64 ? &p->first_tried : lbd_pool_zalloc(p->pool, (n + 63) / 64 * sizeof(uint64_t));
+	if (p->tried == NULL)
+		return false;
+	p->tried[s->index / 64] |= UINT64_C(1) << (s->index % 64);
+	return true;
+}
+
+/* --- who may be chosen --- */
+
+enum obstacle {
+	OBSTACLE_NONE,
+	OBSTACLE_TRIED,
+	OBSTACLE_CLOSED, /* down, without an address, or of weight 0 */
+	OBSTACLE_BUSY,   /* max_conns */
+	OBSTACLE_FAILED,
+};
+
+static struct server *
+server_of(struct lbd_server *s)
+{
+	return LBD_CONTAINER(s, struct server, pub);
+}
+
+static enum obstacle
+obstacle_of(const struct lbd_pick *p, const struct server *s, uint64_t now)
+{
+	if (s->down || s->addr.len == 0 || s->pub.weight == 0)
+		return OBSTACLE_CLOSED;
+	if (was_tried(p, &s->pub))
+		return OBSTACLE_TRIED;
+	if (server_is_failed(p->upstream, s, now))
+		return OBSTACLE_FAILED;
+	if (s->max_conns > 0 &&
+	    atomic_load_explicit(&s->pub.state->in_flight, memory_order_relaxed) >= s->max_conns)
+		return OBSTACLE_BUSY;
+	return OBSTACLE_NONE;
+}
+
+static void
+collect(const struct lbd_pick *p, struct lbd_candidates *c, unsigned from, unsigned to, uint64_t now)
+{
+	unsigned i;
+
+	c->v = scratch.v;
+	c->n = 0;
+	c->all = to - from;
+	for (i = from; i < to; i++) {
+		struct server *s = p->upstream->servers[i];
+
+		if (obstacle_of(p, s, now) == OBSTACLE_NONE)
+			c->v[c->n++] = &s->pub;
+	}
+}
+
+/* --- claiming --- */
+
+/*
+ * The row is written first and cleared last, so that a process that dies in between is taken back too much,
+ * which stops at zero, and not too little, which would stay for ever.
+ */
+static void
+row_add(const struct lbd_upstream *up, const struct server *s, uint32_t n)
+{
+	_Atomic uint32_t *row = up->private->in_flight;
+
+	if (row != NULL)
+		atomic_store_explicit(&row[s->slot],
+			atomic_load_explicit(&row[s->slot], memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static bool
+count_in(const struct server *s)
+{
+	_Atomic uint32_t *p = &s->pub.state->in_flight;
+	uint32_t n;
+
+	if (s->max_conns == 0) {
+		atomic_fetch_add_explicit(p, 1, memory_order_relaxed);
+		return true;
+	}
+	n = atomic_load_explicit(p, memory_order_relaxed);
+	do {
+		if (n >= s->max_conns)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(p, &n, n + 1, memory_order_relaxed, memory_order_relaxed));
+	return true;
+}
+
+static void
+count_out(const struct lbd_upstream *up, const struct server *s)
+{
+	atomic_fetch_sub_explicit(&s->pub.state->in_flight, 1, memory_order_relaxed);
+	row_add(up, s, UINT32_MAX);
+}
+
+static bool
+claim(const struct lbd_pick *p, struct server *s, uint64_t now, bool force)
+{
+	row_add(p->upstream, s, 1);
+	if (!count_in(s)) {
+		row_add(p->upstream, s, UINT32_MAX);
+		return false;
+	}
+	if (server_begin(p->upstream, s, now, force))
+		return true;
+	count_out(p->upstream, s);
+	return false;
+}
+
+/* --- choosing --- */
+
+static void
+forget_candidate(struct lbd_candidates *c, const struct lbd_server *s)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < c->n; i++) {
+		if (c->v[i] != s)
+			c->v[n++] = c->v[i];
+	}
+	c->n = n;
+}
+
+static struct server *
+choose_among(struct lbd_pick *p, struct lbd_candidates *c, uint64_t now)
+{
+	const struct lbd_balancer *b = p->upstream->balancer;
+	struct lbd_server *s;
+
+	while (c->n > 0) {
+		s = b == NULL ? c->v[0] : b->pick(p->upstream, c, p);
+		if (s == NULL)
+			return NULL;
+		if (claim(p, server_of(s), now, false))
+			return server_of(s);
+		if (b != NULL && b->done != NULL)
+			b->done(p->upstream, s, LBD_PICK_UNCOUNTED, 0);
+		forget_candidate(c, s);
+	}
+	return NULL;
+}
+
+static struct server *
+choose_tier(struct lbd_pick *p, unsigned from, unsigned to, uint64_t now)
+{
+	struct lbd_candidates c;
+
+	collect(p, &c, from, to, now);
+	return c.n == 0 ? NULL : choose_among(p, &c, now);
+}
+
+/* The server that failed longest ago; NULL when one only has no room: that one is alive. */
+static struct server *
+longest_failed(const struct lbd_pick *p, uint64_t now)
+{
+	const struct lbd_upstream *up = p->upstream;
+	struct server *best = NULL;
+	uint64_t at, best_at = 0;
+	unsigned i;
+
+	for (i = 0; i < up->n; i++) {
+		struct server *s = up->servers[i];
+		enum obstacle o = obstacle_of(p, s, now);
+
+		if (o == OBSTACLE_BUSY)
+			return NULL;
+		if (o != OBSTACLE_FAILED)
+			continue;
+		at = atomic_load_explicit(&s->pub.state->fail_at_ms, memory_order_relaxed);
+		if (best == NULL || at < best_at) {
+			best = s;
+			best_at = at;
+		}
+	}
+	return best;
+}
+
+static struct server *
+choose_last_resort(struct lbd_pick *p, uint64_t now)
+{
+	struct server *s;
+
+	if (!p->upstream->no_live_last_resort || p->last_resort_used)
+		return NULL;
+	s = longest_failed(p, now);
+	return s != NULL && claim(p, s, now, true) ? s : NULL;
+}
+
+static struct server *
+choose(struct lbd_pick *p, uint64_t now)
+{
+	struct lbd_upstream *up = p->upstream;
+	unsigned primaries = up->private->primaries;
+	struct server *s = choose_tier(p, 0, primaries, now);
+
+	p->why = up->balancer == NULL ? "only" : up->balancer->why;
+	p->backups = p->last_resort = false;
+	if (s != NULL)
+		return s;
+	if (primaries < up->n) {
+		s = choose_tier(p, primaries, up->n, now);
+		if (s != NULL) {
+			p->why = "backup";
+			p->backups = true;
+			return s;
+		}
+	}
+	s = choose_last_resort(p, now);
+	if (s != NULL) {
+		p->why = "last_resort";
+		p->backups = s->pub.backup;
+		p->last_resort = p->last_resort_used = true;
+	}
+	return s;
+}
+
+/* --- the interface --- */
+
+void
+lbd_pick_init(struct lbd_pick *p, struct lbd_upstream *up, struct lbd_pool *pool, void *subject)
+{
+	*p = (struct lbd_pick){ .upstream = up, .pool = pool, .subject = subject };
+}
+
+struct lbd_server *
+lbd_pick_next(struct lbd_pick *p)
+{
+	uint64_t now = clock_ms();
+	struct server *s;
+
+	lbd_pick_done(p, LBD_PICK_UNCOUNTED);
+	if (pick_reserve(p->upstream->n) < 0)
+		return NULL;
+	s = choose(p, now);
+	if (s == NULL)
+		return NULL;
+	p->server = &s->pub;
+	p->start_ms = now;
+	if (p->tries++ == 0)
+		budget_request(p->upstream, now);
+	atomic_fetch_add_explicit(&s->pub.state->requests, 1, memory_order_relaxed);
+	if (!note_tried(p, &s->pub)) {
+		lbd_pick_done(p, LBD_PICK_UNCOUNTED);
+		return NULL;
+	}
+	return p->server;
+}
+
+void
+lbd_pick_done(struct lbd_pick *p, enum lbd_pick_outcome outcome)
+{
+	struct lbd_upstream *up = p->upstream;
+	struct lbd_server *s = p->server;
+	uint64_t now;
+
+	if (s == NULL)
+		return;
+	p->server = NULL;
+	now = clock_ms();
+	server_ended(up, server_of(s), outcome, now);
+	count_out(up, server_of(s));
+	if (up->balancer != NULL && up->balancer->done != NULL && !p->last_resort)
+		up->balancer->done(up, s, outcome, now - p->start_ms);
+}
+
+void
+lbd_pick_untry(struct lbd_pick *p, const struct lbd_server *s)
+{
+	if (p->tried != NULL)
+		p->tried[s->index / 64] &= ~(UINT64_C(1) << (s->index % 64));
+}

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Groups while configuring: upstream blocks, references to groups by name, and the implicit group that a
+ * reference becomes when no block has its name.
+ *
+ * A reference is made before it is known what it stands for: it is an empty struct lbd_upstream that becomes a copy
+ * of the group's when everything has been read.  The copies share what is private, servers and all, so it does not
+ * matter through which of them a group is used.
+ *
+ * Groups while serving are in upstream_serve.c.
+ */
+
+#include <errno.h>
+
+#include "core/net/host.h"
+#include "core/net/upstream_private.h"
+
+#define ADDRESSES_MAX 64
+
+static const struct lbd_balancer *default_balancer;
+
+void
+upstream_default_balancer(const struct lbd_balancer *b)
+{
+	default_balancer = b;
+}
+
+void
+balancers_register(const struct lbd_module *m)
+{
+	const struct lbd_balancer *b;
+
+	for (b = m->balancers; b != NULL && b->name != NULL; b++) {
+		if (lbd_str_eq(lbd_str_c(b->name), LBD_STR("round_robin")))
+			upstream_default_balancer(b);
+	}
+}
+
+const struct lbd_balancer *
+upstream_balancer(void)
+{
+	return default_balancer;
+}
+
+/* --- groups --- */
+
+static struct lbd_upstream *
+group_create(struct lbd_pool *pool, struct lbd_str name)
+{
+	struct lbd_upstream *up = lbd_pool_zalloc(pool, sizeof(*up));
+	struct upstream_private *g = lbd_pool_zalloc(pool, sizeof(*g));
+
+	if (up == NULL || g == NULL)
+		return NULL;
+	up->name = name;
+	up->private = g;
+	g->up = up;
+	g->conf = &upstream_conf_default;
+	g->shm.fd = -1;
+	lbd_list_init(&g->link);
+	idle_init(up);
+	return up;
+}
+
+struct server *
+upstream_add_server(struct lbd_pool *pool, struct lbd_upstream *up)
+{
+	struct upstream_private *g = up->private;
+	unsigned room = g->room == 0 ? 8 : g->room * 2;
+	struct server *s = lbd_pool_zalloc(pool, sizeof(*s));
+	struct server **v;
+
+	if (s == NULL)
+		return NULL;
+	if (up->n == g->room) {
+		v = lbd_pool_alloc(pool, room * sizeof(struct server *));
+		if (v == NULL)
+			return NULL;
+		if (up->n > 0)
+			memcpy(v, up->servers, up->n * sizeof(struct server *));
+		up->servers = v;
+		g->room = room;
+	}
+	s->pub.weight = 1;
+	s->pub.index = up->n;
+	lbd_list_init(&s->idle);
+	up->servers[up->n++] = s;
+	return s;
+}
+
+/* Primaries first; an index is a place in this order. */
+static bool
+order_servers(struct lbd_pool *pool, struct lbd_upstream *up)
+{
+	struct upstream_private *g = up->private;
+	struct server **v = lbd_pool_alloc(pool, up->n * sizeof(struct server *));
+	unsigned i, n = 0;
+	int backup;
+
+	if (v == NULL)
+		return false;
+	for (backup = 0; backup < 2; backup++) {
+		for (i = 0; i < up->n; i++) {
+			if (up->servers[i]->pub.backup == (backup == 1))
+				v[n++] = up->servers[i];
+		}
+		if (backup == 0)
+			g->primaries = n;
+	}
+	for (i = 0; i < n; i++)
+		v[i]->pub.index = i;
+	up->servers = v;
+	g->single = n == 1;
+	return true;
+}
+
+/* Parameters that the method does not honour are errors, not wishes. */
+static int
+check_balancer(struct lbd_conf *cf, const struct lbd_upstream *up)
+{
+	const struct upstream_private *g = up->private;
+	struct config *c = bind_config(cf);
+	const struct lbd_balancer *b = up->balancer;
+
+	if (b == NULL)
+		return bind_error_at(c, up->node, 0, "upstream \"%.*s\": no balancing method is loaded",
+			LBD_FMT(up->name));
+	if (g->weight_node != NULL && !(b->caps & LBD_BALANCER_WEIGHT))
+		return bind_error_at(c, g->weight_node, g->weight_arg, "\"%s\" does not honour \"weight\"", b->name);
+	if (g->backup_node != NULL && !(b->caps & LBD_BALANCER_BACKUP))
+		return bind_error_at(c, g->backup_node, g->backup_arg, "\"%s\" does not honour \"backup\"", b->name);
+	return 0;
+}
+
+/* All is read and inherited: makes a group usable.  A second call does nothing. */
+static int
+group_finish(struct lbd_conf *cf, void *arg)
+{
+	struct lbd_upstream *up = arg;
+	struct upstream_private *g = up->private;
+	struct lbd_pool *pool = lbd_conf_pool(cf);
+
+	if (g->finished)
+		return 0;
+	g->finished = true;
+	up->keepalive = g->conf->keepalive;
+	up->no_live_last_resort = g->conf->no_live == NO_LIVE_LAST_RESORT;
+	if (up->balancer == NULL)
+		up->balancer = default_balancer;
+	if (!order_servers(pool, up) || !zone_private(pool, up))
+		return lbd_conf_error(cf, 0, "out of memory");
+	if (check_balancer(cf, up) < 0)
+		return -1;
+	return up->balancer->init == NULL ? 0 : up->balancer->init(cf, up);
+}
+
+/* --- upstream blocks --- */
+
+static int
+check_servers(struct lbd_conf *cf, const struct lbd_upstream *up, int rc)
+{
+	unsigned i;
+
+	if (rc < 0)
+		return rc; /* then it may only look empty */
+	if (up->n == 0)
+		return lbd_conf_error(cf, 1, "upstream \"%.*s\" has no servers", LBD_FMT(up->name));
+	for (i = 0; i < up->n; i++) {
+		if (!up->servers[i]->pub.backup)
+			return 0;
+	}
+	return lbd_conf_error(cf, 1, "upstream \"%.*s\" has only backup servers", LBD_FMT(up->name));
+}
+
+static int
+read_block(struct lbd_conf *cf, struct lbd_upstream *up)
+{
+	struct level *level = bind_level(cf, LBD_LEVEL_UPSTREAM, NULL);
+	void *owner = bind_owner(cf);
+	struct upstream_conf *conf;
+	int rc;
+
+	if (level == NULL)
+		return -1;
+	conf = level->slots[core_upstream_module.slot];
+	*conf = upstream_conf_default;
+	up->private->conf = conf;
+	up->private->level = level;
+	up->conf = level->slots;
+	bind_set_owner(cf, up);
+	rc = bind_walk(cf, LBD_UPSTREAM, level);
+	bind_set_owner(cf, owner);
+	return check_servers(cf, up, rc);
+}
+
+int
+upstream_block(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
+{
+	struct net_conf *net = net_conf_of(bind_config(cf));
+	struct lbd_str name = lbd_conf_arg(cf, 1);
+	struct lbd_upstream *up, *before;
+	struct place at;
+
+	(void)d;
+	(void)conf;
+	if (name.n == 0)
+		return lbd_conf_error(cf, 1, "an upstream needs a name");
+	before = net == NULL ? NULL : map_get(&net->by_name, name);
+	if (before != NULL) {
+		at = node_place(before->node, 0);
+		return lbd_conf_error(cf, 1, "upstream \"%.*s\" was already defined at %s:%u", LBD_FMT(name),
+			at.src == NULL ? "" : at.src->name, at.line);
+	}
+	up = group_create(lbd_conf_pool(cf), name);
+	if (net == NULL || up == NULL || map_put(&net->by_name, name, up) < 0)
+		return lbd_conf_error(cf, 1, "out of memory");
+	up->node = bind_node(cf);
+	lbd_list_add_tail(&net->upstreams, &up->private->link);
+	if (bind_later(cf, group_finish, up) < 0)
+		return -1;
+	return read_block(cf, up);
+}
+
+int
+lbd_balancer_use(struct lbd_conf *cf, const struct lbd_balancer *b)
+{
+	struct lbd_upstream *up = bind_owner(cf);
+
+	if (up->balancer != NULL && up->balancer != b)
+		lbd_conf_warn(cf, 0, "\"%s\" takes the place of \"%s\"", b->name, up->balancer->name);
+	up->balancer = b;
+	return 0;
+}
+
+/* --- references and implicit groups --- */
+
+struct reference {
+	struct lbd_upstream *up; /* what the directive was given */
+	struct lbd_str text;
+	unsigned arg;
+	uint16_t port;           /* when text has none */
+};
+
+static bool
+add_implicit_server(struct lbd_pool *pool, struct lbd_upstream *up, const struct addr *a)
+{
+	struct server *s = upstream_add_server(pool, up);
+
+	if (s == NULL || !server_set_addr(pool, s, a))
+		return false;
+	s->pub.name = up->name;
+	s->max_fails = 1;
+	s->fail_timeout_ms = 10 * 1000;
+	return true;
+}
+
+static int
+add_implicit_servers(struct lbd_conf *cf, struct lbd_upstream *up, const struct reference *r, struct lbd_str host,
+	uint16_t port)
+{
+	struct lbd_pool *pool = lbd_conf_pool(cf);
+	struct addr found[ADDRESSES_MAX];
+	int i, n;
+
+	if (host_is_name(host) && !lbd_str_istarts(r->text, LBD_STR("unix:"))) {
+		n = host_find(pool, host, port, found, ADDRESSES_MAX);
+		if (n == 0)
+			lbd_conf_warn(cf, r->arg, "could not find the address of \"%.*s\"; requests get 502",
+				LBD_FMT(host));
+	} else {
+		if (addr_parse(r->text, r->port, &found[0]) < 0 || addr_is_wildcard(&found[0]))
+			return lbd_conf_error(cf, r->arg, "\"%.*s\" is neither an upstream nor the address of a server",
+				LBD_FMT(r->text));
+		n = 1;
+	}
+	for (i = 0; i < n; i++) {
+		if (!add_implicit_server(pool, up, &found[i]))
+			return lbd_conf_error(cf, r->arg, "out of memory");
+	}
+	return n < 0 ? lbd_conf_error(cf, r->arg, "out of memory") : 0;
+}
+
+/* The group of "host:port", made at the first reference.  NULL after an error. */
+static struct lbd_upstream *
+implicit_group(struct lbd_conf *cf, struct net_conf *net, const struct reference *r)
+{
+	struct lbd_pool *pool = lbd_conf_pool(cf);
+	bool is_path = lbd_str_istarts(r->text, LBD_STR("unix:"));
+	struct lbd_str host = r->text, name = r->text;
+	uint16_t port = r->port;
+	struct lbd_upstream *up;
+
+	if (!is_path) {
+		if (addr_split(r->text, r->port, &host, &port) < 0) {
+			lbd_conf_error(cf, r->arg, "\"%.*s\" is neither an upstream nor the address of a server",
+				LBD_FMT(r->text));
+			return NULL;
+		}
+		name = lbd_pool_printf(pool, "%.*s:%u", LBD_FMT(host), port);
+	}
+	up = name.p == NULL ? NULL : map_get(&net->implicit, name);
+	if (up != NULL)
+		return up;
+	up = name.p == NULL ? NULL : group_create(pool, name);
+	if (up == NULL || map_put(&net->implicit, name, up) < 0) {
+		lbd_conf_error(cf, r->arg, "out of memory");
+		return NULL;
+	}
+	lbd_list_add_tail(&net->upstreams, &up->private->link);
+	return add_implicit_servers(cf, up, r, host, port) < 0 ? NULL : up;
+}
+
+/* A block's name with a port is a mistake: which port each server has is said in the block. */
+static int
+check_port(struct lbd_conf *cf, const struct net_conf *net, const struct reference *r)
+{
+	struct lbd_str host;
+	uint16_t port;
+
+	if (addr_split(r->text, 0, &host, &port) < 0 || port == 0 || map_get(&net->by_name, host) == NULL)
+		return 0;
+	return lbd_conf_error(cf, r->arg, "upstream \"%.*s\" cannot have a port; its servers have theirs",
+		LBD_FMT(host));
+}
+
+static int
+reference_resolve(struct lbd_conf *cf, void *arg)
+{
+	struct reference *r = arg;
+	struct net_conf *net = net_conf_of(bind_config(cf));
+	struct lbd_upstream *up = net == NULL ? NULL : map_get(&net->by_name, r->text);
+
+	if (up == NULL && net != NULL) {
+		if (check_port(cf, net, r) < 0)
+			return -1;
+		up = implicit_group(cf, net, r);
+	}
+	if (up == NULL || group_finish(cf, up) < 0)
+		return -1;
+	*r->up = *up;
+	return 0;
+}
+
+struct lbd_upstream *
+lbd_upstream_get(struct lbd_conf *cf, unsigned arg, struct lbd_str name, uint16_t default_port)
+{
+	struct lbd_pool *pool = lbd_conf_pool(cf);
+	struct net_conf *net = net_conf_of(bind_config(cf));
+	struct lbd_upstream *up = net == NULL ? NULL : map_get(&net->by_name, name);
+	struct reference *r;
+
+	if (up != NULL)
+		return up;
+	r = lbd_pool_zalloc(pool, sizeof(*r));
+	up = lbd_pool_zalloc(pool, sizeof(*up));
+	if (r == NULL || up == NULL || net == NULL) {
+		lbd_conf_error(cf, arg, "out of memory");
+		return NULL;
+	}
+	r->up = up;
+	r->arg = arg;
+	r->port = default_port;
+	r->text = up->name = lbd_pool_dup(pool, name);
+	if (r->text.p == NULL || bind_later(cf, reference_resolve, r) < 0)
+		return NULL;
+	return up;
+}
+
+/* --- the module --- */
+
+struct lbd_module core_upstream_module = {
+	LBD_MODULE_HEADER,
+	.name = "upstream",
+	.version = "1",
+	.summary = "groups of servers",
+	.directives = upstream_directives,
+	.context_size = { .upstream = sizeof(struct upstream_conf) },
+};

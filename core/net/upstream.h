@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Upstreams inside: what the core knows of a group beyond <lbd/upstream.h>, idle server connections, and
+ * the shared memory of server states.
+ */
+
+#ifndef LBD_CORE_NET_UPSTREAM_H
+#define LBD_CORE_NET_UPSTREAM_H
+
+#include <lbd/balancer.h>
+#include <lbd/list.h>
+#include <lbd/upstream.h>
+
+#include "core/config/bind.h"
+#include "core/net/conn.h"
+
+struct server {
+	struct lbd_server pub;        /* first */
+	struct addr addr;             /* len 0: not known */
+	uint32_t max_conns, max_fails; /* 0: no limit, never */
+	uint64_t fail_timeout_ms;
+	bool down;                    /* or draining */
+	/* private to core/net: */
+	struct lbd_str label, route;  /* name=, route=; empty: not given */
+	uint64_t slow_start_ms;
+	struct lbd_list idle;         /* struct idle_conn of this worker, most recently used first */
+	uint32_t slot;                /* in the group's shared memory */
+};
+
+struct upstream_keepalive {
+	int64_t connections;          /* idle ones kept per worker; 0: none */
+	bool local;
+	int64_t requests;             /* per connection */
+	uint64_t time_ms, timeout_ms;
+};
+
+struct lbd_upstream {
+	struct lbd_str name;
+	const struct node *node;      /* upstream block, or NULL: implicit */
+	struct server **servers;      /* primaries, then backups */
+	unsigned n;
+	const struct lbd_balancer *balancer;
+	struct upstream_keepalive keepalive;
+	void **conf;                  /* level structs of kind UPSTREAM by slot; NULL: implicit */
+	uint32_t no_live_last_resort;
+	/* ... private to core/net/upstream*.c */
+	struct upstream_private *private;
+};
+
+/* The module whose directives make upstream blocks: upstream, server, zone, keepalive*, retry_budget, no_live_action. */
+extern struct lbd_module core_upstream_module;
+
+/* The methods of a module that was loaded: "round_robin" among them becomes the default. */
+void balancers_register(const struct lbd_module *m);
+/* The default method, from lb_roundrobin; set when that module is loaded. */
+void upstream_default_balancer(const struct lbd_balancer *b);
+
+/* Master, after configuration: shared memory for all groups (memfd, by group name). 0 or -errno. */
+int upstreams_share(struct config *c);
+/* Worker, before upstreams_start(): the process slot (below UPSTREAM_PROCESSES) its requests are counted under. */
+enum { UPSTREAM_PROCESSES = 256 };
+void upstreams_slot_set(unsigned slot);
+/* Worker: empty idle lists. */
+int upstreams_start(struct config *c, struct loop *loop);
+/* Master: the process of this slot has ended; what it had in flight counts no more.  Before the slot is used again. */
+void upstreams_worker_died(struct config *c, unsigned slot);
+/* Closes all idle server connections (QUIT). */
+void upstreams_close_idle(void);
+
+/*
+ * Idle server connections of this worker, most recently used first.  A connection belongs to the list from put() to
+ * get(); bytes or an end on an idle one close it.  key holds everything that distinguishes connections to the same server
+ * (bind address, protocol, PROXY header, TLS name, socket options); empty for plain ones.
+ */
+struct idle_conn {
+	struct lbd_list link;         /* of its group, and */
+	struct lbd_list server_link;  /* private */
+	struct lbd_list all_link;     /* private */
+	struct lbd_upstream *upstream; /* private */
+	struct conn *conn;            /* borrowed: its owner's closed() frees it */
+	struct server *server;
+	struct lbd_str key;           /* owned by the connection's owner */
+	uint32_t requests;            /* served so far */
+	uint64_t born_ms;
+	const struct conn_handler *active; /* handler while in use; put() installs the idle one and get() restores it */
+	/*
+	 * An idle connection was closed: the owner frees it, conn included.  Called in the place of active->closed(), which
+	 * is called when this is NULL.
+	 */
+	void (*freed)(struct idle_conn *);
+	bool reclaimed;               /* private: closed to make room */
+};
+/* NULL: none.  Handler restored, reading on, timeout stopped. */
+struct idle_conn *idle_get(struct lbd_upstream *up, struct server *s, struct lbd_str key);
+/*
+ * Keeps it, or closes it when limits say so (connections, requests, time) or it is not clean (output queued, eof).
+ * Either way it is the list's from here on: what follows is idle_get() or freed().  Once: link members zeroed or unused.
+ */
+void idle_put(struct lbd_upstream *up, struct idle_conn *ic);
+unsigned idle_count(void);        /* in this worker */
+
+/* Closes the least recently used idle connection of any group; its slot counts as free from now on.  False: none. */
+bool idle_reclaim(void);
+
+/*
+ * Connections of this worker: all kinds, against worker_connections.  A server connection keeps its slot while idle.
+ * full(true) when the last one was taken and no idle connection could give way: stop accepting; full(false) later.
+ */
+bool conn_slot_take(void);        /* false: full (idle server connections were closed first) */
+/* For a connection that is already accepted: served, if need be above the limit, rather than dropped. */
+void conn_slot_take_accepted(void);
+void conn_slot_give(void);        /* from closed() */
+void conn_slots_init(unsigned max, void (*full)(bool full));
+unsigned conn_slots_used(void);
+/* idle.c: an idle connection was closed to make room (and its slot is given later); is gone; or none is left. */
+void conn_slots_promise(int change);
+void conn_slots_check(void);
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The directives of an upstream block that say how the group behaves, and the table of them all.
+ *
+ * The server directive is in server.c; what a block is, in upstream.c.
+ */
+
+#include <limits.h>
+
+#include "core/base/num.h"
+#include "core/net/upstream_private.h"
+
+#define ZONE_SIZE_MIN (32 * 1024)
+
+/* As the table below has them: for groups without a block. */
+const struct upstream_conf upstream_conf_default = {
+	.keepalive = { .connections = 32, .requests = 1000, .time_ms = 3600 * 1000, .timeout_ms = 60 * 1000 },
+	.no_live = NO_LIVE_LAST_RESORT,
+	.budget_percent = 2000,
+	.budget_min = 10,
+	.budget_interval_ms = 10 * 1000,
+};
+
+static int
+unknown_word(struct lbd_conf *cf, unsigned i, const char *const *words)
+{
+	struct lbd_str word = lbd_conf_arg(cf, i);
+
+	lbd_conf_error(cf, i, "unknown parameter \"%.*s\"", LBD_FMT(word));
+	lbd_conf_suggest(cf, word, words);
+	return -1;
+}
+
+static int
+set_keepalive(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
+{
+	static const char *const words[] = { "local", NULL };
+	struct upstream_conf *u = conf;
+
+	(void)d;
+	if (lbd_conf_int(cf, 1, lbd_conf_arg(cf, 1), 0, 1000000, &u->keepalive.connections) < 0)
+		return -1;
+	u->keepalive.local = lbd_conf_argc(cf) > 2;
+	if (u->keepalive.local && !lbd_str_eq(lbd_conf_arg(cf, 2), LBD_STR("local")))
+		return unknown_word(cf, 2, words);
+	return 0;
+}
+
+/* Every group is in shared memory of the size it needs; name and size are noted, no more. */
+static int
+set_zone(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
+{
+	struct upstream_conf *u = conf;
+	size_t size;
+
+	(void)d;
+	u->zone = lbd_conf_arg(cf, 1);
+	if (u->zone.n == 0)
+		return lbd_conf_error(cf, 1, "a zone needs a name");
+	if (lbd_conf_argc(cf) < 3)
+		return 0;
+	if (lbd_conf_size(cf, 2, lbd_conf_arg(cf, 2), &size) < 0)
+		return -1;
+	if (size < ZONE_SIZE_MIN)
+		return lbd_conf_error(cf, 2, "a zone of %zu bytes is too small; allowed are 32k and more", size);
+	return 0;
+}
+
+static int
+budget_word(struct lbd_conf *cf, unsigned i, struct upstream_conf *u)
+{
+	static const char *const words[] = { "min=", "interval=", NULL };
+	struct lbd_str value;
+	int64_t n;
+
+	if (lbd_conf_param(cf, i, "min", &value)) {
+		if (lbd_conf_int(cf, i, value, 0, 1000000, &n) < 0)
+			return -1;
+		u->budget_min = (uint32_t)n;
+		return 0;
+	}
+	if (lbd_conf_param(cf, i, "interval", &value)) {
+		if (lbd_conf_msec(cf, i, value, &u->budget_interval_ms) < 0)
+			return -1;
+		if (u->budget_interval_ms < 100 || u->budget_interval_ms > 3600 * 1000)
+			return lbd_conf_error(cf, i, "\"interval\" is %.*s; allowed are 100ms to 1h", LBD_FMT(value));
+		return 0;
+	}
+	return unknown_word(cf, i, words);
+}
+
+static int
+set_retry_budget(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
+{
+	struct upstream_conf *u = conf;
+	struct lbd_str percent = lbd_conf_arg(cf, 1);
+	unsigned i;
+
+	(void)d;
+	u->budget_min = upstream_conf_default.budget_min;
+	u->budget_interval_ms = upstream_conf_default.budget_interval_ms;
+	if (!num_percent(percent, &u->budget_percent))
+		return lbd_conf_error(cf, 1, "\"%.*s\" is not a percentage; allowed are 0 to 100",
+			LBD_FMT(percent));
+	for (i = 2; i < lbd_conf_argc(cf); i++) {
+		if (budget_word(cf, i, u) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static const struct lbd_enum no_live_words[] = {
+	{ "fail", NO_LIVE_FAIL },
+	{ "last_resort", NO_LIVE_LAST_RESORT },
+	{ NULL, 0 },
+};
+
+const struct lbd_directive upstream_directives[] = {
+	{ .name = "upstream", .where = LBD_HTTP, .type = LBD_T_BLOCK, .flags = LBD_D_REPEAT, .min_args = 1,
+		.max_args = 1, .set = upstream_block, .syntax = "name { ... }",
+		.help = "a group of servers" },
+	{ .name = "server", .where = LBD_UPSTREAM, .type = LBD_T_CUSTOM, .flags = LBD_D_REPEAT, .min_args = 1,
+		.max_args = LBD_ARGS_ANY, .set = server_directive, .syntax = "address [parameters]",
+		.help = "a server of the group" },
+	{ .name = "zone", .where = LBD_UPSTREAM, .type = LBD_T_CUSTOM, .min_args = 1, .max_args = 2,
+		.set = set_zone, .syntax = "name [size]",
+		.help = "accepted as nginx has it; every group is in shared memory, sized as needed" },
+	{ .name = "keepalive", .where = LBD_UPSTREAM, .type = LBD_T_CUSTOM, .min_args = 1, .max_args = 2,
+		.set = set_keepalive, .def = "32", .syntax = "connections [local]",
+		.help = "idle server connections kept per worker" },
+	{ .name = "keepalive_requests", .where = LBD_UPSTREAM, .type = LBD_T_INT,
+		LBD_FIELD(struct upstream_conf, keepalive.requests), .def = "1000", .min = 1, .max = UINT32_MAX,
+		.syntax = "number", .help = "requests over one server connection before it is closed" },
+	{ .name = "keepalive_time", .where = LBD_UPSTREAM, .type = LBD_T_MSEC,
+		LBD_FIELD(struct upstream_conf, keepalive.time_ms), .def = "1h", .syntax = "time",
+		.help = "age, give or take a tenth, after which a server connection is not kept" },
+	{ .name = "keepalive_timeout", .where = LBD_UPSTREAM, .type = LBD_T_MSEC,
+		LBD_FIELD(struct upstream_conf, keepalive.timeout_ms), .def = "60s", .syntax = "timeout",
+		.help = "how long a server connection is kept idle" },
+	{ .name = "no_live_action", .where = LBD_UPSTREAM, .type = LBD_T_ENUM,
+		LBD_FIELD(struct upstream_conf, no_live), .def = "last_resort", .words = no_live_words,
+		.syntax = "fail | last_resort",
+		.help = "when all servers have failed: answer 502, or try the one that failed longest ago" },
+	{ .name = "retry_budget", .where = LBD_UPSTREAM, .type = LBD_T_CUSTOM, .min_args = 1, .max_args = 3,
+		.set = set_retry_budget, .def = "20 min=10 interval=10s",
+		.syntax = "percent [min=number] [interval=time]",
+		.help = "share of requests that may be retries, and how many a second always may" },
+	{ 0 },
+};

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Server states in shared memory: one region per group, known by the group's name.
+ *
+ * A region is a head, the slots of servers (a key and the state), and for each process a row with the requests it has
+ * in flight at each server.  The state's own count is the sum of the rows; rows exist so that the share of a process
+ * that died can be taken back.  A row has one writer.
+ *
+ * A server finds its slot by key, which is its name, its address and which of equal lines it is, so that it can be
+ * found by another generation with another list of servers.  There are no pointers in a region, and its layout has
+ * a version; pages that nobody touches cost nothing.
+ */
+
+#include <errno.h>
+
+#include "core/net/upstream_private.h"
+
+#define ZONE_MAGIC UINT64_C(0x656e6f7a2d64626c) /* "lbd-zone" */
+#define ZONE_LAYOUT 1
+#define KEY_MAX 440
+#define SLOTS_MIN 64u /* and 4 for each server: later generations bring others */
+
+struct zone_slot {
+	uint32_t key_n; /* 0: free */
+	uint32_t pad;
+	char key[KEY_MAX];
+	_Alignas(64) struct lbd_server_state state;
+};
+
+struct zone {
+	uint64_t magic;
+	uint32_t layout;
+	uint32_t slots;      /* room */
+	uint32_t slot_size;
+	uint32_t rows;
+	uint64_t slots_at, rows_at, row_size; /* bytes from the beginning */
+	_Alignas(64) struct budget budget;
+};
+
+_Static_assert(sizeof(struct zone_slot) % 64 == 0, "states share no cache line");
+
+static size_t
+lines(size_t n)
+{
+	return (n + 63) & ~(size_t)63;
+}
+
+static struct zone_slot *
+zone_slot(struct zone *z, uint32_t i)
+{
+	return (struct zone_slot *)(void *)((char *)z + z->slots_at) + i;
+}
+
+static _Atomic uint32_t *
+zone_row(struct zone *z, unsigned process)
+{
+	return (_Atomic uint32_t *)(void *)((char *)z + z->rows_at + process * z->row_size);
+}
+
+/* --- a region --- */
+
+static size_t
+zone_layout(struct zone *z, unsigned servers)
+{
+	z->magic = ZONE_MAGIC;
+	z->layout = ZONE_LAYOUT;
+	z->slots = LBD_MAX(SLOTS_MIN, servers * 4);
+	z->slot_size = sizeof(struct zone_slot);
+	z->rows = UPSTREAM_PROCESSES;
+	z->slots_at = lines(sizeof(*z));
+	z->rows_at = z->slots_at + (uint64_t)z->slots * sizeof(struct zone_slot);
+	z->row_size = lines(z->slots * sizeof(uint32_t));
+	return z->rows_at + z->rows * z->row_size;
+}
+
+static int
+zone_create(struct lbd_pool *pool, struct lbd_upstream *up)
+{
+	struct upstream_private *g = up->private;
+	struct lbd_str name = lbd_pool_printf(pool, "lbd-upstream-%.*s", LBD_FMT(lbd_str_head(up->name, 200)));
+	struct zone head = { 0 };
+	size_t size = zone_layout(&head, up->n);
+	int rc;
+
+	if (name.p == NULL)
+		return -ENOMEM;
+	rc = shm_create(&g->shm, name.p, size);
+	if (rc < 0)
+		return rc;
+	g->zone = g->shm.p;
+	memcpy(g->zone, &head, offsetof(struct zone, budget)); /* the rest is zero */
+	return 0;
+}
+
+/* --- a server's slot --- */
+
+static struct lbd_str
+server_key(char *buf, const struct lbd_upstream *up, const struct server *s)
+{
+	char number[20];
+	unsigned i, twin = 0;
+	size_t n;
+
+	for (i = 0; i < s->pub.index; i++) {
+		twin += lbd_str_eq(up->servers[i]->pub.name, s->pub.name) &&
+			lbd_str_eq(up->servers[i]->pub.addr, s->pub.addr);
+	}
+	n = LBD_MIN(s->pub.name.n, (size_t)256);
+	memcpy(buf, s->pub.name.p, n);
+	buf[n++] = ' ';
+	memcpy(buf + n, s->pub.addr.p, s->pub.addr.n); /* ADDR_TEXT_MAX at most */
+	n += s->pub.addr.n;
+	buf[n++] = ' ';
+	i = (unsigned)lbd_u64_to_str(twin, number);
+	memcpy(buf + n, number, i);
+	return lbd_str(buf, n + i);
+}
+
+_Static_assert(KEY_MAX >= 256 + 2 + ADDR_TEXT_MAX + 20, "the longest key must fit");
+
+/* The slot of key, or a free one made its own.  -ENOSPC. */
+static int
+slot_get(struct zone *z, struct lbd_str key)
+{
+	uint32_t i;
+
+	for (i = 0; i < z->slots; i++) {
+		struct zone_slot *slot = zone_slot(z, i);
+
+		if (slot->key_n == 0) {
+			memcpy(slot->key, key.p, key.n);
+			slot->key_n = (uint32_t)key.n;
+			return (int)i;
+		}
+		if (lbd_str_eq(lbd_str(slot->key, slot->key_n), key))
+			return (int)i;
+	}
+	return -ENOSPC;
+}
+
+static int
+server_attach(struct lbd_upstream *up, struct server *s)
+{
+	char buf[KEY_MAX];
+	struct zone *z = up->private->zone;
+	int i = slot_get(z, server_key(buf, up, s));
+
+	if (i < 0)
+		return i;
+	s->slot = (uint32_t)i;
+	s->pub.state = &zone_slot(z, s->slot)->state;
+	return 0;
+}
+
+/* --- for the others --- */
+
+bool
+zone_private(struct lbd_pool *pool, struct lbd_upstream *up)
+{
+	struct lbd_server_state *states = lbd_pool_zalloc(pool, up->n * sizeof(*states));
+	unsigned i;
+
+	for (i = 0; states != NULL && i < up->n; i++)
+		up->servers[i]->pub.state = &states[i];
+	return states != NULL;
+}
+
+int
+zone_share(struct lbd_pool *pool, struct lbd_upstream *up)
+{
+	struct upstream_private *g = up->private;
+	unsigned i;
+	int rc = g->zone != NULL ? 0 : zone_create(pool, up);
+
+	for (i = 0; rc == 0 && i < up->n; i++)
+		rc = server_attach(up, up->servers[i]);
+	if (rc == 0)
+		g->budget = &g->zone->budget;
+	return rc;
+}
+
+void
+zone_use_row(struct upstream_private *g, unsigned slot)
+{
+	g->in_flight = g->zone == NULL ? NULL : zone_row(g->zone, slot);
+}
+
+/* Never below zero: the process may have died between counting in its row and counting in the state. */
+static void
+take_back(struct lbd_server_state *st, uint32_t n)
+{
+	uint32_t old = atomic_load_explicit(&st->in_flight, memory_order_relaxed);
+
+	while (!atomic_compare_exchange_weak_explicit(&st->in_flight, &old, old > n ? old - n : 0,
+		memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
+void
+zone_clear_row(struct lbd_upstream *up, unsigned slot)
+{
+	struct zone *z = up->private->zone;
+	_Atomic uint32_t *row;
+	uint32_t i, n;
+
+	if (z == NULL)
+		return;
+	row = zone_row(z, slot);
+	for (i = 0; i < z->slots && zone_slot(z, i)->key_n > 0; i++) {
+		n = atomic_exchange_explicit(&row[i], 0, memory_order_relaxed);
+		if (n > 0)
+			take_back(&zone_slot(z, i)->state, n);
+	}
+}
