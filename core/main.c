@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The program: reads the command line, loads the configuration, and hands over to core/proc.
+ *
+ * This is the only place that names the protocols and the built-in modules.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/http/http.h"
+#include "core/module/index.h"
+#include "core/module/load.h"
+#include "core/net/protocol.h"
+#include "core/net/upstream.h"
+#include "core/os/file.h"
+#include "core/os/log.h"
+#include "core/os/logfile.h"
+#include "core/os/proc.h"
+#include "core/proc/command.h"
+#include "core/proc/info.h"
+#include "core/proc/start.h"
+
+const struct protocol *const protocols[] = { &http_protocol, NULL };
+
+static struct lbd_module *const builtin[] = {
+	&core_module,
+	&events_module,
+	&core_upstream_module,
+	&core_http_module,
+	NULL,
+};
+
+static const char *const required[] = { "lb_roundrobin", NULL };
+
+/* Static, so that the memory of a process that ends still belongs to somebody. */
+static struct options options;
+static struct paths paths;
+static struct plan plan;
+static struct config *config;
+
+static void
+out_stderr(void *arg, struct lbd_str text)
+{
+	(void)arg;
+	(void)!file_write_all(STDERR_FILENO, text.p, text.n, NULL);
+}
+
+static void
+out_stdout(void *arg, struct lbd_str text)
+{
+	(void)arg;
+	(void)!file_write_all(STDOUT_FILENO, text.p, text.n, NULL);
+}
+
+/* The environment's is for tests that run from a build folder. */
+static const char *
+modules_path(void)
+{
+	const char *path = getenv("LBD_MODULES_PATH");
+
+	return path != NULL && path[0] != '\0' ? path : LBD_MODULES_PATH;
+}
+
+/* What core/module cannot do, being below core/net: balancing methods become known. */
+static struct lbd_module *
+open_module(const char *path, char *err, size_t errsize)
+{
+	struct lbd_module *m = module_open(path, err, errsize);
+
+	if (m != NULL)
+		balancers_register(m);
+	return m;
+}
+
+static int
+load(void)
+{
+	struct config_args args = {
+		.file = paths.conf,
+		.prefix = paths.prefix,
+		.global = options.global,
+		.testing = options.action != ACTION_RUN,
+	};
+	static struct config_loader loader = {
+		.builtin = builtin,
+		.module_of = module_of,
+		.known = module_known,
+		.open = open_module,
+		.required = required,
+	};
+	int rc;
+
+	loader.modules_path = modules_path();
+	logfile_prefix_set(lbd_str_c(paths.prefix));
+	rc = module_index_read(loader.modules_path);
+	if (rc < 0 && rc != -ENOENT)
+		fprintf(stderr, "lbd: index of modules in %s: %s\n", loader.modules_path, strerror(-rc));
+	config = config_load(&args, &loader);
+	module_index_free();
+	if (config == NULL)
+		fprintf(stderr, "lbd: out of memory\n");
+	return config != NULL ? 0 : -1;
+}
+
+/* Every message, then how many.  True: no errors. */
+static bool
+report(void)
+{
+	unsigned errors = config_errors(config), warnings = config_warnings(config);
+
+	config_report(config, out_stderr, NULL);
+	if (errors > 0 && warnings > 0)
+		fprintf(stderr, "%u error%s, %u warning%s\n", errors, errors == 1 ? "" : "s", warnings,
+			warnings == 1 ? "" : "s");
+	else if (errors + warnings > 0)
+		fprintf(stderr, "%u %s%s\n", errors + warnings, errors > 0 ? "error" : "warning",
+			errors + warnings == 1 ? "" : "s");
+	return errors == 0;
+}
+
+static int
+test(void)
+{
+	bool syntax, good;
+
+	if (load() < 0)
+		return 1;
+	syntax = config_errors(config) == 0;
+	if (syntax)
+		start_check(&plan, config, &paths, true);
+	good = config_errors(config) == 0;
+	if (!options.quiet || !good)
+		report();
+	if (syntax && !options.quiet)
+		fprintf(stderr, "lbd: configuration file %s syntax is ok\n", paths.conf);
+	if (!good || !options.quiet)
+		fprintf(stderr, "lbd: configuration file %s test %s\n", paths.conf,
+			good ? "is successful" : "failed");
+	if (good && options.action == ACTION_DUMP)
+		config_dump(config, out_stdout, NULL);
+	return good ? 0 : 1;
+}
+
+static int
+run(void)
+{
+	if (load() < 0)
+		return 1;
+	if (config_errors(config) == 0)
+		start_check(&plan, config, &paths, false);
+	if (!report()) {
+		fprintf(stderr, "lbd: configuration file %s is not usable; not started\n", paths.conf);
+		return 1;
+	}
+	plan.fail_alloc = getenv("LBD_FAIL_ALLOC");
+	return start_run(&plan);
+}
+
+/* A configuration with errors must not keep anybody from stopping what runs. */
+static int
+signal_running(void)
+{
+	const char *path = paths.pid;
+
+	if (load() == 0)
+		path = plan_pid_path(config, &paths);
+	if (config != NULL && config_errors(config) > 0)
+		report();
+	return command_signal(options.signal, path);
+}
+
+static int
+print_index(void)
+{
+	char err[512] = "";
+
+	if (module_print_index(options.files, options.file_count, stdout, err, sizeof(err)) == 0 &&
+	    fflush(stdout) == 0)
+		return 0;
+	fprintf(stderr, "lbd: %s\n", err[0] != '\0' ? err : strerror(errno));
+	return 1;
+}
+
+static int
+act(void)
+{
+	switch (options.action) {
+	case ACTION_HELP:
+		info_help();
+		return 0;
+	case ACTION_VERSION:
+		info_version();
+		return 0;
+	case ACTION_BUILD:
+		info_build(modules_path());
+		return 0;
+	case ACTION_INDEX:
+		return print_index();
+	case ACTION_SIGNAL:
+		return signal_running();
+	case ACTION_TEST:
+	case ACTION_DUMP:
+		return test();
+	case ACTION_RUN:
+		break;
+	}
+	return run();
+}
+
+int
+main(int argc, char **argv)
+{
+	char err[256];
+	int rc;
+
+	log_init();
+	(void)!proc_title_init(argc, &argv);
+	if (options_parse(&options, argc, argv, err, sizeof(err)) < 0) {
+		fprintf(stderr, "lbd: %s\n", err);
+		return 1;
+	}
+	rc = paths_find(&paths, &options);
+	if (rc < 0) {
+		fprintf(stderr, "lbd: could not find the way to \"%s\": %s\n",
+			options.prefix != NULL ? options.prefix : LBD_PREFIX, strerror(-rc));
+		return 1;
+	}
+	rc = act();
+	log_process_set(NULL);
+	config_destroy(&config);
+	return rc;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What a child tells the master: whole messages over a socket pair.  The end of the channel
+ * tells a child that its master is gone.
+ */
+
+#ifndef LBD_CORE_PROC_CHANNEL_H
+#define LBD_CORE_PROC_CHANNEL_H
+
+#include <lbd/base.h>
+
+enum channel_type {
+	CHANNEL_READY = 1, /* serving; text: the engine */
+	CHANNEL_FAILED,    /* could not start; text: why */
+};
+
+struct channel_msg {
+	uint32_t type;  /* enum channel_type */
+	char text[252]; /* NUL-terminated */
+};
+
+/* ends[0] is the master's, ends[1] the child's; both close-on-exec and non-blocking. 0 or -errno. */
+int channel_open(int ends[2]) LBD_USE_RESULT;
+
+/* Text is cut to what fits.  0 or -errno; fd of -1 is no channel and no error. */
+int channel_send(int fd, enum channel_type type, const char *text);
+
+/* 1: a message, 0: the other end is closed, -EAGAIN: nothing yet, another -errno. */
+int channel_recv(int fd, struct channel_msg *msg) LBD_USE_RESULT;
+
+#endif

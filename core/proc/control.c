@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The control process: the loop for what is slow, periodic or once per node.  It has no
+ * listeners of its own; modules' control_start() brings the work.  Traffic does not need it.
+ */
+
+#include "core/net/listener.h"
+#include "core/net/upstream.h"
+#include "core/os/log.h"
+#include "core/os/proc.h"
+#include "core/proc/process.h"
+#include "core/proc/worker.h"
+
+static struct process control;
+
+static void
+control_stop(struct process *p)
+{
+	loop_stop(p->loop);
+}
+
+static const struct process_events events = { .terminate = control_stop, .quit = control_stop };
+
+static int
+control_serve(struct process *p)
+{
+	int rc;
+
+	/* or connections would queue up here after the workers have stopped */
+	listeners_drop(p->plan->config);
+	conn_slots_init((unsigned)p->plan->events->connections, NULL);
+	upstreams_slot_set(p->slot);
+	rc = upstreams_start(p->plan->config, p->loop);
+	if (rc < 0)
+		return process_fail(p, -rc, "upstreams");
+	return process_start_modules(p, true);
+}
+
+int
+control_run(const struct plan *plan, unsigned slot, int channel)
+{
+	struct process *p = &control;
+
+	proc_title_set("lbd: control process");
+	process_init(p, ROLE_CONTROL, plan, slot, channel, &events);
+	if (process_become(p) < 0 || process_open(p) < 0 || process_watch(p) < 0 || control_serve(p) < 0) {
+		process_failed(p);
+		process_close(p);
+		return PROCESS_CANNOT_START;
+	}
+	process_ready(p);
+	loop_run(p->loop);
+	process_stop_modules(p, true);
+	upstreams_close_idle();
+	process_close(p);
+	return 0;
+}

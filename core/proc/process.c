@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The common part of workers, control and the single process.  What each of them serves, and what
+ * stopping means to it, is in worker.c and control.c.
+ */
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "core/base/fail.h"
+#include "core/os/clock.h"
+#include "core/os/log.h"
+#include "core/os/logfile.h"
+#include "core/proc/channel.h"
+#include "core/proc/process.h"
+#include "core/proc/signals.h"
+
+enum { LOG_STOP_MS = 2000 };
+
+void
+process_init(struct process *p, enum process_role role, const struct plan *plan, unsigned slot, int channel,
+	const struct process_events *events)
+{
+	*p = (struct process){ .role = role, .plan = plan, .slot = slot, .channel = channel, .events = events };
+	p->view.id = slot;
+	p->view.count = plan->workers;
+	file_init(&p->signal_file, -1);
+	file_init(&p->channel_file, -1);
+}
+
+int
+process_fail(struct process *p, int err, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(p->why, sizeof(p->why), fmt, ap);
+	va_end(ap);
+	if (err != 0 && n >= 0 && (size_t)n < sizeof(p->why))
+		snprintf(p->why + n, sizeof(p->why) - (size_t)n, ": %s (%d)", strerror(err), err);
+	return -1;
+}
+
+void
+process_failed(struct process *p)
+{
+	lbd_log(lbd_log_process(), LBD_LOG_EMERG, 0, "could not start: %s", p->why);
+	channel_send(p->channel, CHANNEL_FAILED, p->why);
+}
+
+/* Log buffers whose time comes while nothing else happens need a turn of their own. */
+static void
+on_log_timer(struct loop *loop, struct timer *t)
+{
+	(void)loop, (void)t;
+}
+
+static void
+on_turn(void *arg)
+{
+	struct process *p = arg;
+	uint64_t now = loop_now(p->loop), due;
+
+	if (p->events->turned != NULL)
+		p->events->turned(p);
+	due = logfile_tick(now);
+	if (due == UINT64_MAX)
+		timer_stop(&p->log_timer);
+	else
+		timer_set(p->loop, &p->log_timer, due > now ? due - now : 1);
+	logfile_flush_turn();
+}
+
+int
+process_open(struct process *p)
+{
+	struct loop_conf conf = plan_loop_conf(p->plan);
+	const char *why = NULL;
+	int rc;
+
+	rc = loop_create(&p->loop, &conf, &why);
+	if (rc < 0 && p->plan->events->use == ENGINE_ANY) {
+		/* the master could, this process cannot: fewer rights, other limits */
+		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, -rc, "io_uring is not used: %s; using epoll",
+			why != NULL ? why : "no ring");
+		conf.use = "epoll";
+		rc = loop_create(&p->loop, &conf, &why);
+	}
+	if (rc < 0)
+		return process_fail(p, -rc, "event loop \"%s\"%s%s", conf.use, why != NULL ? ": " : "",
+			why != NULL ? why : "");
+	p->view.internal = p->loop;
+	loop_set_owner(p->loop, p);
+	timer_init(&p->log_timer, on_log_timer);
+	loop_on_turn(p->loop, on_turn, p);
+	rc = logfile_writer_start();
+	if (rc < 0)
+		lbd_log(lbd_log_process(), LBD_LOG_WARN, -rc, "no thread to write logs; a slow disk slows this process");
+	return 0;
+}
+
+static void
+on_signal(struct process *p, const struct signal_event *ev)
+{
+	switch (ev->number) {
+	case SIGTERM:
+	case SIGINT:
+		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "signal %s received, exiting", signals_name(ev->number));
+		p->events->terminate(p);
+		break;
+	case SIGQUIT:
+		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "signal QUIT received, shutting down gracefully");
+		p->events->quit(p);
+		break;
+	case SIGUSR1:
+		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "signal USR1 received, reopening logs");
+		logfile_reopen_all((uid_t)-1, (gid_t)-1);
+		break;
+	case SIGHUP:
+	case SIGUSR2:
+		if (p->role == ROLE_SINGLE)
+			lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
+				"signal %s received; reload is not available with \"master_process off\"",
+				signals_name(ev->number));
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+on_signals(struct loop *loop, struct op *op)
+{
+	struct process *p = LBD_CONTAINER(op, struct process, signal_op);
+	struct signal_event ev;
+
+	if (op->res == -ECANCELED)
+		return;
+	while (signals_next(p->signal_file.fd, &ev))
+		on_signal(p, &ev);
+	op_poll(loop, op, &p->signal_file, POLLIN);
+}
+
+/* The master sends nothing, so what is readable is its end. */
+static void
+on_channel(struct loop *loop, struct op *op)
+{
+	struct process *p = LBD_CONTAINER(op, struct process, channel_op);
+	struct channel_msg msg;
+	int rc;
+
+	if (op->res == -ECANCELED)
+		return;
+	rc = channel_recv(p->channel_file.fd, &msg);
+	if (rc > 0 || rc == -EAGAIN) {
+		op_poll(loop, op, &p->channel_file, POLLIN);
+		return;
+	}
+	lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "the master process is gone, shutting down gracefully");
+	p->events->quit(p);
+}
+
+int
+process_watch(struct process *p)
+{
+	int fd = signals_open();
+
+	if (fd < 0)
+		return process_fail(p, -fd, "signal descriptor");
+	file_init(&p->signal_file, fd);
+	op_init(&p->signal_op, on_signals);
+	op_poll(p->loop, &p->signal_op, &p->signal_file, POLLIN);
+	op_init(&p->channel_op, on_channel);
+	if (p->channel >= 0) {
+		file_init(&p->channel_file, p->channel);
+		op_poll(p->loop, &p->channel_op, &p->channel_file, POLLIN);
+	}
+	return 0;
+}
+
+void
+process_ready(struct process *p)
+{
+	const char *n = p->plan->fail_alloc;
+
+	log_process_echo(0);
+	channel_send(p->channel, CHANNEL_READY, loop_engine(p->loop));
+	if (n != NULL && p->role != ROLE_CONTROL && !fail_alloc_set(lbd_str_c(n)))
+		lbd_log(lbd_log_process(), LBD_LOG_WARN, 0, "LBD_FAIL_ALLOC is neither N nor N+");
+}
+
+void
+process_settle(struct process *p, uint64_t ms)
+{
+	uint64_t end = clock_read_ms() + ms;
+	struct loop_stats st;
+
+	for (loop_stats(p->loop, &st); st.ops_in_flight > 0 && clock_read_ms() < end; loop_stats(p->loop, &st))
+		loop_turn(p->loop, 10);
+}
+
+void
+process_close(struct process *p)
+{
+	if (p->loop != NULL) {
+		op_cancel(p->loop, &p->signal_op);
+		op_cancel(p->loop, &p->channel_op);
+		process_settle(p, 1000);
+		loop_on_turn(p->loop, NULL, NULL);
+		if (!op_in_flight(&p->signal_op))
+			file_close(p->loop, &p->signal_file);
+		if (!op_in_flight(&p->channel_op))
+			file_close(p->loop, &p->channel_file);
+		timer_fini(p->loop, &p->log_timer);
+		loop_destroy(&p->loop);
+	}
+	logfile_flush_all();
+	logfile_writer_stop(LOG_STOP_MS);
+}
+
+int
+process_start_modules(struct process *p, bool control)
+{
+	struct config *c = p->plan->config;
+
+	for (unsigned i = 0; i < c->module_count; i++) {
+		const struct lbd_module *m = c->modules[i];
+		int (*start)(struct lbd_worker *) = control ? m->control_start : m->worker_start;
+		int rc = start != NULL ? start(&p->view) : 0;
+
+		if (rc < 0)
+			return process_fail(p, -rc, "module \"%s\"", m->name);
+	}
+	return 0;
+}
+
+void
+process_stop_modules(struct process *p, bool control)
+{
+	struct config *c = p->plan->config;
+
+	for (unsigned i = c->module_count; i-- > 0;) {
+		void (*stop)(struct lbd_worker *) = control ? c->modules[i]->control_stop : c->modules[i]->worker_stop;
+
+		if (stop != NULL)
+			stop(&p->view);
+	}
+}

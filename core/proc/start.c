@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The order of a start: check, logs, sockets, background, pid file, children.
+ *
+ * Everything that can fail does so while somebody still watches: in the background case the process the shell
+ * waits for stays until every worker is ready, and ends with 0 or 1 accordingly.
+ */
+
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "core/config/diag.h"
+#include "core/net/listener.h"
+#include "core/net/upstream.h"
+#include "core/os/file.h"
+#include "core/os/log.h"
+#include "core/os/logfile.h"
+#include "core/os/priv.h"
+#include "core/os/proc.h"
+#include "core/proc/background.h"
+#include "core/proc/master.h"
+#include "core/proc/signals.h"
+#include "core/proc/start.h"
+#include "core/proc/worker.h"
+
+static struct {
+	const struct plan *plan;
+	struct background background;
+} run;
+
+/* Default places are ours to make; what the operator names must be there. */
+static void
+make_folders(const struct plan *plan, const struct paths *paths)
+{
+	if (plan->core->logs == NULL && !paths->error_log_given && paths->error_log[0] == '/')
+		(void)!file_mkdir_parents(paths->error_log, 0755);
+	if (plan->pid_path == paths->pid)
+		(void)!file_mkdir_parents(paths->pid, 0755);
+}
+
+/* Our own sockets must not make the test of a new configuration fail. */
+static bool
+is_running(const struct plan *plan)
+{
+	pid_t pid = pidfile_read(plan->pid_path);
+
+	return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
+}
+
+void
+start_check(struct plan *plan, struct config *c, const struct paths *paths, bool testing)
+{
+	uint64_t files;
+
+	plan_make(plan, c, paths);
+	make_folders(plan, paths);
+	conf_open_logs(c, paths->error_log, &plan->log_on_stderr);
+	/* one socket per listener and worker */
+	(void)!priv_nofile_raise(&files);
+	if (config_errors(c) > 0 || (testing && is_running(plan)))
+		return;
+	if (listeners_open(c, plan->workers, testing) < 0 && config_errors(c) == 0)
+		diag_error(c->diag, NULL, "could not open the listening sockets");
+}
+
+static int
+share_memory(const struct plan *plan)
+{
+	int rc = upstreams_share(plan->config);
+
+	if (rc < 0)
+		lbd_log(lbd_log_process(), LBD_LOG_EMERG, -rc, "could not make the memory that workers share");
+	return rc;
+}
+
+static int
+write_pid(const struct plan *plan)
+{
+	int rc = pidfile_write(plan->pid_path, getpid());
+
+	if (rc < 0)
+		lbd_log(lbd_log_process(), LBD_LOG_EMERG, -rc, "could not write pid file \"%s\"", plan->pid_path);
+	return rc;
+}
+
+static void
+on_started(void)
+{
+	log_process_echo(0);
+	background_done(&run.background, run.plan->log_on_stderr);
+}
+
+static void
+on_forked(void)
+{
+	background_forget(&run.background);
+}
+
+static int
+run_processes(const struct plan *plan)
+{
+	int code;
+
+	if (write_pid(plan) < 0)
+		return 1;
+	if (plan->as_root && plan->uid != 0)
+		logfile_chown_all(plan->uid, plan->gid);
+	if (plan->core->master_process) {
+		proc_title_set("lbd: master process");
+		code = master_run(plan, on_started, on_forked);
+	} else {
+		code = single_run(plan, on_started) == 0 ? 0 : 1;
+	}
+	if (pidfile_remove(plan->pid_path, getpid()) < 0)
+		lbd_log(lbd_log_process(), LBD_LOG_WARN, 0, "could not remove pid file \"%s\"", plan->pid_path);
+	return code;
+}
+
+int
+start_run(struct plan *plan)
+{
+	int code, rc;
+
+	run.plan = plan;
+	background_init(&run.background);
+	log_process_echo(LBD_LOG_ERROR);
+	if (plan->engine_refused != NULL)
+		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "io_uring is not used: %s; using epoll",
+			plan->engine_refused);
+	rc = share_memory(plan);
+	if (rc == 0 && plan->core->daemon)
+		rc = background_enter(&run.background);
+	if (rc == 0)
+		rc = signals_block();
+	log_init();
+	code = rc == 0 ? run_processes(plan) : 1;
+	listeners_close(plan->config);
+	logfile_flush_all();
+	return code;
+}

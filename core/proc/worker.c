@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A worker: one loop that serves what the listeners bring.
+ *
+ * It ends in one of three ways.  TERM: everything is closed at once.  QUIT, or the end of the
+ * master: no more connections, idle ones are closed, busy ones finish; worker_shutdown_timeout bounds
+ * that.  A failed start: exit code PROCESS_CANNOT_START.
+ *
+ * The single process ("master_process off") is a worker without a master.
+ */
+
+#include <stdio.h>
+
+#include "core/net/listener.h"
+#include "core/net/protocol.h"
+#include "core/net/upstream.h"
+#include "core/os/log.h"
+#include "core/os/proc.h"
+#include "core/proc/process.h"
+#include "core/proc/worker.h"
+
+enum worker_state { SERVING, DRAINING, ABORTING };
+
+enum { ABORT_MS = 1000 };
+
+static struct {
+	struct process process;
+	enum worker_state state;
+	struct timer limit;  /* DRAINING, ABORTING: ends the state */
+} worker;
+
+static unsigned
+worker_active(void)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; protocols[i] != NULL; i++)
+		n += protocols[i]->active();
+	return n;
+}
+
+static void
+worker_abort(struct process *p)
+{
+	if (worker.state == ABORTING)
+		return;
+	if (worker.state == SERVING)
+		listeners_stop(p->plan->config, p->loop);
+	worker.state = ABORTING;
+	for (size_t i = 0; protocols[i] != NULL; i++)
+		protocols[i]->abort();
+	upstreams_close_idle();
+	timer_set(p->loop, &worker.limit, ABORT_MS);
+}
+
+static void
+worker_drain(struct process *p)
+{
+	uint64_t limit = p->plan->core->shutdown_timeout_ms;
+
+	if (worker.state != SERVING)
+		return;
+	worker.state = DRAINING;
+	if (p->role == ROLE_WORKER)
+		proc_title_set("lbd: worker process is shutting down");
+	listeners_stop(p->plan->config, p->loop);
+	for (size_t i = 0; protocols[i] != NULL; i++)
+		protocols[i]->drain();
+	upstreams_close_idle();
+	if (limit > 0)
+		timer_set(p->loop, &worker.limit, limit);
+}
+
+static void
+on_limit(struct loop *loop, struct timer *t)
+{
+	(void)t;
+	if (worker.state == DRAINING) {
+		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
+			"worker_shutdown_timeout has passed, closing %u connections", worker_active());
+		worker_abort(&worker.process);
+	} else {
+		lbd_log(lbd_log_process(), LBD_LOG_WARN, 0, "%u connections did not end", worker_active());
+		loop_stop(loop);
+	}
+}
+
+static void
+on_turned(struct process *p)
+{
+	if (worker.state != SERVING && listeners_stopped(p->plan->config) && worker_active() == 0)
+		loop_stop(p->loop);
+}
+
+static const struct process_events events = {
+	.terminate = worker_abort,
+	.quit = worker_drain,
+	.turned = on_turned,
+};
+
+static void
+on_full(bool full)
+{
+	struct process *p = &worker.process;
+
+	if (worker.state != SERVING)
+		return;
+	if (full) {
+		lbd_log(lbd_log_process(), LBD_LOG_WARN, 0,
+			"worker_connections (%lld) are used up; new connections wait",
+			(long long)p->plan->events->connections);
+		listeners_pause(p->plan->config, p->loop);
+	} else {
+		listeners_resume(p->plan->config, p->loop);
+	}
+}
+
+static int
+worker_serve(struct process *p)
+{
+	struct config *c = p->plan->config;
+	int rc;
+
+	timer_init(&worker.limit, on_limit);
+	conn_slots_init((unsigned)p->plan->events->connections, on_full);
+	upstreams_slot_set(p->slot);
+	rc = upstreams_start(c, p->loop);
+	if (rc < 0)
+		return process_fail(p, -rc, "upstreams");
+	if (process_start_modules(p, false) < 0)
+		return -1;
+	if (p->role == ROLE_SINGLE && process_start_modules(p, true) < 0)
+		return -1;
+	for (size_t i = 0; protocols[i] != NULL; i++) {
+		rc = protocols[i]->start(c, p->loop, p->slot);
+		if (rc < 0)
+			return process_fail(p, -rc, "%s", protocols[i]->name);
+	}
+	rc = listeners_start(c, p->loop, p->slot);
+	return rc < 0 ? process_fail(p, -rc, "listeners") : 0;
+}
+
+static void
+worker_end(struct process *p)
+{
+	if (p->role == ROLE_SINGLE)
+		process_stop_modules(p, true);
+	process_stop_modules(p, false);
+	upstreams_close_idle();
+	timer_fini(p->loop, &worker.limit);
+	process_close(p);
+}
+
+static int
+worker_live(struct process *p, void (*started)(void))
+{
+	if (process_become(p) < 0 || process_open(p) < 0 || process_watch(p) < 0 || worker_serve(p) < 0) {
+		process_failed(p);
+		process_close(p);
+		return PROCESS_CANNOT_START;
+	}
+	process_ready(p);
+	if (started != NULL)
+		started();
+	loop_run(p->loop);
+	worker_end(p);
+	return 0;
+}
+
+int
+worker_run(const struct plan *plan, unsigned slot, int channel)
+{
+	proc_title_set("lbd: worker process");
+	process_init(&worker.process, ROLE_WORKER, plan, slot, channel, &events);
+	return worker_live(&worker.process, NULL);
+}
+
+int
+single_run(const struct plan *plan, void (*started)(void))
+{
+	process_init(&worker.process, ROLE_SINGLE, plan, 0, -1, &events);
+	return worker_live(&worker.process, started);
+}
