@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The load generator of contrib/bench: drives every target in turn, for a slice of time each, and prints
+ * what the slice cost.  What is made of that is decided in contrib/bench/run.
+ *
+ *	load [options] NAME=PORT:PID[:PID...] ...
+ *
+ * Prints "slice ROTATION NAME CLEAN ELAPSED REQUESTS BYTES FAILED CPU DELAY OWN_CPU OWN_DELAY SWITCHES" per
+ * slice (times in ns) and "latency NAME P50 P99 P999" (us) at the end.
+ */
+
+#define _GNU_SOURCE
+#include "load.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TARGETS_MAX = 16, EVENTS_MAX = 512, NS_PER_MS = 1000000, DRAIN_MS = 5000, PAUSE_MS = 3 };
+
+static struct {
+	uint16_t backend;
+	uint64_t slice_ns, total_ns;
+	double server_limit, own_limit; /* share of a slice that a task may have waited for its CPU */
+	struct request_plan plan;
+} options = { .slice_ns = 100 * NS_PER_MS, .total_ns = 5000ULL * NS_PER_MS, .server_limit = 0.06,
+	.own_limit = 0.09, .plan = { .conns = 64, .depth = 1, .path = "/1024" } };
+
+static struct target targets[TARGETS_MAX];
+static unsigned target_count;
+static int epoll_fd;
+
+void
+fatal(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+uint64_t
+now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+void
+source_add(struct source *s, uint32_t events)
+{
+	struct epoll_event e = { .events = events, .data.ptr = s };
+
+	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, s->fd, &e) < 0)
+		fatal("epoll_ctl");
+}
+
+void
+source_change(struct source *s, uint32_t events)
+{
+	struct epoll_event e = { .events = events, .data.ptr = s };
+
+	if (epoll_ctl(epoll_fd, EPOLL_CTL_MOD, s->fd, &e) < 0)
+		fatal("epoll_ctl");
+}
+
+/* One turn, until end at the latest; an event ends only what it is about. */
+static void
+turn(uint64_t end)
+{
+	struct epoll_event e[EVENTS_MAX];
+	uint64_t now = now_ns();
+	int wait = end <= now ? 0 : (int)((end - now + NS_PER_MS - 1) / NS_PER_MS);
+	int n = epoll_wait(epoll_fd, e, EVENTS_MAX, wait);
+
+	for (int i = 0; i < n; i++) {
+		struct source *s = e[i].data.ptr;
+
+		s->ready(s);
+	}
+}
+
+static void
+run_until(uint64_t end, bool until_idle)
+{
+	while (now_ns() < end && !(until_idle && clients_busy() == 0))
+		turn(end);
+}
+
+/* With rotation 0 connections are opened: it is not counted by anybody. */
+static void
+slice(unsigned rotation, struct target *t)
+{
+	struct usage before, after, own_before, own_after;
+	struct client_counts c;
+	uint64_t start, elapsed;
+	bool clean;
+
+	usage_of_target(t, &before);
+	usage_of_self(&own_before);
+	start = now_ns();
+	clients_start(t);
+	run_until(start + options.slice_ns, false);
+	clients_stop();
+	run_until(now_ns() + (uint64_t)DRAIN_MS * NS_PER_MS, true);
+	elapsed = now_ns() - start;
+	usage_of_self(&own_after);
+	usage_of_target(t, &after);
+	clients_drop(t);
+	c = clients_count();
+	clean = rotation > 0 && c.failed == 0 && c.done > 0 &&
+		(double)(after.delay_ns - before.delay_ns) <= options.server_limit * (double)elapsed &&
+		(double)(own_after.delay_ns - own_before.delay_ns) <= options.own_limit * (double)elapsed;
+	latency_take(clean ? &t->all : NULL, &t->slice);
+	printf("slice %u %s %d %llu %llu %llu %llu %llu %llu %llu %llu %llu\n", rotation, t->name, clean,
+		(unsigned long long)elapsed, (unsigned long long)c.done, (unsigned long long)c.bytes,
+		(unsigned long long)c.failed, (unsigned long long)(after.cpu_ns - before.cpu_ns),
+		(unsigned long long)(after.delay_ns - before.delay_ns),
+		(unsigned long long)(own_after.cpu_ns - own_before.cpu_ns),
+		(unsigned long long)(own_after.delay_ns - own_before.delay_ns),
+		(unsigned long long)(after.switches - before.switches));
+	run_until(now_ns() + (uint64_t)PAUSE_MS * NS_PER_MS, false);
+}
+
+/* Another order each time, so that nobody always follows the same one. */
+static void
+shuffle(unsigned *order, unsigned n)
+{
+	static uint32_t seed = 12345;
+
+	for (unsigned i = n; i > 1; i--) {
+		unsigned k, was = order[i - 1];
+
+		seed = seed * 1664525 + 1013904223;
+		k = (seed >> 16) % i;
+		order[i - 1] = order[k];
+		order[k] = was;
+	}
+}
+
+static void
+add_target(char *text)
+{
+	struct target *t = &targets[target_count];
+	char *p = strchr(text, '=');
+
+	if (p == NULL || target_count == TARGETS_MAX) {
+		fprintf(stderr, "load: bad or too many targets: %s\n", text);
+		exit(2);
+	}
+	*p = '\0';
+	t->name = text;
+	t->port = (uint16_t)strtoul(p + 1, &p, 10);
+	while (*p == ':' && t->pid_count < PIDS_MAX)
+		t->pids[t->pid_count++] = (int)strtol(p + 1, &p, 10);
+	clients_init(t, &options.plan);
+	target_count++;
+}
+
+static void
+read_options(int argc, char **argv)
+{
+	int o;
+
+	while ((o = getopt(argc, argv, "b:c:d:np:s:t:l:L:")) != -1) {
+		switch (o) {
+		case 'b': options.backend = (uint16_t)strtoul(optarg, NULL, 10); break;
+		case 'c': options.plan.conns = (unsigned)strtoul(optarg, NULL, 10); break;
+		case 'd': options.plan.depth = (unsigned)strtoul(optarg, NULL, 10); break;
+		case 'n': options.plan.new_connection = true; break;
+		case 'p': options.plan.path = optarg; break;
+		case 's': options.slice_ns = strtoull(optarg, NULL, 10) * NS_PER_MS; break;
+		case 't': options.total_ns = (uint64_t)(strtod(optarg, NULL) * 1e9); break;
+		case 'l': options.server_limit = strtod(optarg, NULL); break;
+		case 'L': options.own_limit = strtod(optarg, NULL); break;
+		default:
+			fprintf(stderr, "usage: load [-b backend port] [-c conns] [-d depth] [-n] "
+				"[-p path] [-s slice ms] [-t seconds] [-l limit] [-L own limit] "
+				"name=port:pid[:pid] ...\n");
+			exit(2);
+		}
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	unsigned order[TARGETS_MAX], rotation = 0;
+	uint64_t end;
+
+	signal(SIGPIPE, SIG_IGN);
+	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	read_options(argc, argv);
+	for (int i = optind; i < argc; i++) {
+		order[target_count] = target_count;
+		add_target(argv[i]);
+	}
+	if (options.backend != 0)
+		backend_listen(options.backend);
+	end = now_ns() + options.total_ns;
+	do {
+		shuffle(order, target_count);
+		for (unsigned i = 0; i < target_count; i++)
+			slice(rotation, &targets[order[i]]);
+		rotation++;
+	} while (now_ns() < end || rotation < 2);
+	for (unsigned i = 0; i < target_count; i++) {
+		const struct latency *l = &targets[i].all;
+
+		printf("latency %s %.1f %.1f %.1f\n", targets[i].name, latency_at(l, 0.5),
+			latency_at(l, 0.99), latency_at(l, 0.999));
+	}
+	return 0;
+}

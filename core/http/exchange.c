@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Makes exchanges from request heads and ends them.  What a message means is decided in
+ * h1_parse.c and framing.c, what happens to it in steps.c.
+ */
+
+#include "core/http/exchange.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "core/http/uri.h"
+#include "core/os/clock.h"
+
+enum { POOL_BLOCK = 4096 };
+
+static void
+exchange_run_deferred(struct loop *loop, struct deferred *d)
+{
+	(void)loop;
+	steps_run(LBD_CONTAINER(d, struct exchange, run));
+}
+
+static void
+exchange_body_deferred(struct loop *loop, struct deferred *d)
+{
+	(void)loop;
+	body_input(LBD_CONTAINER(d, struct exchange, body_run));
+}
+
+/* ", client: 192.0.2.1, server: example.org, request: "GET / HTTP/1.1", host: "example.org"" */
+static size_t
+exchange_log_context(const void *owner, char *buf, size_t n, size_t size)
+{
+	const struct exchange *x = owner;
+	char addr[ADDR_TEXT_MAX];
+	size_t len = addr_small_format(&x->client->peer, false, addr, sizeof(addr));
+	struct lbd_str name = x->server != NULL ? x->server->name : LBD_STR("");
+	int k;
+
+	k = snprintf(buf + n, size - n, ", client: %.*s, server: %.*s", (int)len, addr, LBD_FMT(name));
+	if (k > 0)
+		n = LBD_MIN(n + (size_t)k, size);
+	if (x->pub.line.n > 0 && n < size) {
+		k = snprintf(buf + n, size - n, ", request: \"%.*s\"", LBD_FMT(x->pub.line));
+		if (k > 0)
+			n = LBD_MIN(n + (size_t)k, size);
+	}
+	if (x->pub.host_port.n > 0 && n < size) {
+		k = snprintf(buf + n, size - n, ", host: \"%.*s\"", LBD_FMT(x->pub.host_port));
+		if (k > 0)
+			n = LBD_MIN(n + (size_t)k, size);
+	}
+	return n;
+}
+
+void
+exchange_use(struct exchange *x, const struct http_location *loc)
+{
+	const struct http_conf *c = loc != NULL ? loc->conf : x->server->conf;
+
+	x->location = loc;
+	x->c = c;
+	x->pub.conf = c->slots;
+	x->content = c->content;
+	x->log.level = c->log.level;
+	x->log.targets = c->log.targets;
+}
+
+/* An exchange of the port's default server, without a request yet. */
+static struct exchange *
+exchange_new(struct client *cl, size_t head)
+{
+	size_t size = http_main->exchange_size;
+	struct lbd_pool *pool = lbd_pool_create(LBD_MAX(size + head + 1024, (size_t)POOL_BLOCK));
+	struct exchange *x = pool == NULL ? NULL : lbd_pool_zalloc(pool, size);
+	struct config *conf = http_main->config;
+
+	if (x == NULL) {
+		lbd_pool_destroy(&pool);
+		return NULL;
+	}
+	x->pub.pool = pool;
+	x->pub.log = &x->log;
+	x->pub.ctx = lbd_pool_alloc(pool, sizeof(void *) * conf->module_count);
+	if (x->pub.ctx == NULL) {
+		lbd_pool_destroy(&pool);
+		return NULL;
+	}
+	for (unsigned i = 0; i < conf->module_count; i++) {
+		uint32_t at = http_main->ctx_offsets[i];
+
+		x->pub.ctx[i] = at == 0 ? NULL : (char *)x + at;
+	}
+	x->vars = (void *)((char *)x + http_main->vars_offset);
+	x->client = cl;
+	x->start_ms = cl->head_start_ms;
+	x->start_wall_ms = clock_wall_ms();
+	x->pub.reply_length = -1;
+	x->log.connection = cl->number;
+	x->log.context = exchange_log_context;
+	x->log.owner = x;
+	deferred_init(&x->run, exchange_run_deferred);
+	deferred_init(&x->body_run, exchange_body_deferred);
+	x->server = cl->port->fallback;
+	exchange_use(x, NULL);
+	cl->x = x;
+	cl->state = CLIENT_BUSY;
+	cl->requests++;
+	client_counts.requests++;
+	return x;
+}
+
+static struct exchange *
+exchange_refused(struct exchange *x, const struct h1_error *e)
+{
+	x->framing.kind = FRAMING_NONE;
+	x->framing.keep_alive = false;
+	x->linger = true;
+	x->end_cause = "PR";
+	lbd_log(&x->log, LBD_LOG_INFO, 0, "refused request: %s", e->text);
+	error_page_send(x, e->status);
+	return x;
+}
+
+struct exchange *
+exchange_create_bad(struct client *cl, const struct h1_error *e)
+{
+	struct exchange *x = exchange_new(cl, 0);
+
+	if (x == NULL)
+		return NULL;
+	x->pub.version = 11;
+	return exchange_refused(x, e);
+}
+
+/* Path and query of the target; the host in lower case. */
+static enum parse_rc
+exchange_target(struct exchange *x, const struct h1_request *r, struct h1_error *e)
+{
+	struct http_target *t = &x->target;
+	char *host;
+
+	if (target_parse(r, t, e) != PARSE_DONE)
+		return PARSE_BAD;
+	x->pub.raw_path = t->path;
+	x->pub.args = t->query;
+	x->pub.has_args = t->has_query;
+	x->pub.host_port = t->host_port;
+	host = lbd_pool_bytes(x->pub.pool, t->host.n);
+	if (host != NULL) {
+		size_t n = t->host.n;
+
+		for (size_t i = 0; i < n; i++)
+			host[i] = (t->host.p[i] >= 'A' && t->host.p[i] <= 'Z') ? (char)(t->host.p[i] | 0x20)
+									       : t->host.p[i];
+		if (n > 1 && host[n - 1] == '.')
+			n--; /* a fully qualified name is the same name */
+		x->pub.host = lbd_str(host, n);
+	}
+	return PARSE_DONE;
+}
+
+static enum parse_rc
+exchange_uri(struct exchange *x, struct h1_error *e)
+{
+	struct lbd_str raw = x->pub.raw_path;
+	char *out = lbd_pool_bytes(x->pub.pool, raw.n);
+	size_t n;
+	bool simple;
+
+	if (out == NULL)
+		return PARSE_DONE; /* the pool's failure is noticed by the caller */
+	if (raw.n == 1 && raw.p[0] == '*') {
+		x->pub.uri = raw;
+		return PARSE_DONE;
+	}
+	if (uri_normalise(raw, x->c->merge_slashes, out, &n, &simple, e) != PARSE_DONE)
+		return PARSE_BAD;
+	x->pub.uri = simple ? raw : lbd_str(out, n);
+	return PARSE_DONE;
+}
+
+static void
+exchange_take_request(struct exchange *x, const struct h1_request *r)
+{
+	x->pub.line = r->line;
+	x->pub.method_name = r->method_name;
+	x->pub.target = r->target;
+	x->pub.method = r->method;
+	x->pub.version = r->version;
+	x->pub.request = r->fields;
+}
+
+static void
+exchange_take_framing(struct exchange *x)
+{
+	const struct framing *f = &x->framing;
+
+	x->pub.chunked = f->kind == FRAMING_CHUNKED;
+	x->pub.content_length = f->kind == FRAMING_LENGTH ? (int64_t)f->length : 0;
+	if (f->kind == FRAMING_CHUNKED)
+		x->pub.content_length = -1;
+	x->body_left = f->kind == FRAMING_LENGTH ? f->length : 0;
+	x->pub.body_done = f->kind == FRAMING_NONE || (f->kind == FRAMING_LENGTH && f->length == 0);
+	x->body_state = x->pub.body_done ? BODY_DONE : BODY_IDLE;
+	x->keep_alive = f->keep_alive;
+	x->pub.websocket = f->upgrade && x->pub.method == LBD_METHOD_GET && x->pub.version == 11 &&
+		f->kind == FRAMING_NONE &&
+		framing_has_token(&x->pub.request, LBD_FIELD_UPGRADE, LBD_STR("websocket"));
+}
+
+struct exchange *
+exchange_create(struct client *cl, struct lbd_str head, unsigned lines)
+{
+	size_t room = head.n + lines * sizeof(struct lbd_field);
+	struct exchange *x = exchange_new(cl, room);
+	struct h1_request r = { .fields = { NULL, 0, lines } };
+	struct h1_error e = { 400, "malformed request" };
+	struct lbd_captures caps = { 0 };
+	const struct lbd_regex *re = NULL;
+	unsigned options;
+	char *copy;
+
+	if (x == NULL)
+		return NULL;
+	x->request_length = head.n;
+	copy = lbd_pool_bytes(x->pub.pool, head.n);
+	r.fields.v = lbd_pool_alloc(x->pub.pool, lines * sizeof(struct lbd_field));
+	if (copy == NULL || r.fields.v == NULL) {
+		e = (struct h1_error){ 503, "out of memory" };
+		return exchange_refused(x, &e);
+	}
+	memcpy(copy, head.p, head.n);
+	options = (x->c->underscores_in_headers ? H1_UNDERSCORES : 0u) |
+		(x->c->ignore_invalid_headers ? H1_IGNORE_INVALID : 0u);
+	if (h1_request(copy, head.n, options, &r, &e) != PARSE_DONE) {
+		x->pub.version = 11;
+		x->pub.line = r.line;
+		return exchange_refused(x, &e);
+	}
+	exchange_take_request(x, &r);
+	if (framing_request(&r, &x->framing, &e) != PARSE_DONE ||
+		exchange_target(x, &r, &e) != PARSE_DONE)
+		return exchange_refused(x, &e);
+	exchange_take_framing(x);
+	x->server = route_server(cl->port, x->pub.host, &caps, &re);
+	exchange_use(x, NULL);
+	if (caps.n > 0)
+		http_captures_set(x, re, &caps);
+	if (exchange_uri(x, &e) != PARSE_DONE)
+		return exchange_refused(x, &e);
+	if (lbd_pool_failed(x->pub.pool)) {
+		e = (struct h1_error){ 503, "out of memory" };
+		return exchange_refused(x, &e);
+	}
+	if (r.method == LBD_METHOD_CONNECT || r.method == LBD_METHOD_TRACE) {
+		e = (struct h1_error){ 405, "method not allowed here" };
+		return exchange_refused(x, &e);
+	}
+	steps_start(x);
+	return x;
+}
+
+void
+exchange_set_uri(struct exchange *x, struct lbd_str target)
+{
+	ptrdiff_t q = lbd_str_find(target, '?', 0);
+
+	x->pub.uri = q < 0 ? target : lbd_str_head(target, (size_t)q);
+	if (q >= 0)
+		x->pub.args = lbd_str_skip(target, (size_t)q + 1);
+	x->pub.uri_changed = true;
+}
+
+void
+exchange_drop_content(struct exchange *x)
+{
+	const struct lbd_http_content *content = x->content;
+
+	x->content = NULL;
+	if (content != NULL && content->aborted != NULL && x->started)
+		content->aborted(&x->pub);
+	x->started = false;
+}
+
+void
+exchange_abort(struct exchange *x, int status, const char *cause)
+{
+	exchange_drop_content(x);
+	if (!x->pub.head_sent)
+		x->pub.status = (uint16_t)status;
+	x->keep_alive = false;
+	x->end_cause = cause;
+	steps_to_end(x);
+}
+
+void
+exchange_free(struct exchange *x)
+{
+	struct lbd_pool *pool = x->pub.pool;
+
+	exchange_drop_content(x);
+	loop_undefer(&x->run);
+	loop_undefer(&x->body_run);
+	lbd_chain_clear(&x->pub.body);
+	lbd_buf_unref(&x->trailer);
+	lbd_pool_destroy(&pool); /* x is inside */
+}

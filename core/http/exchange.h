@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The exchange inside, and the client connection it came on.
+ *
+ * A client is one accepted connection; it has at most one exchange at a time (HTTP/1 answers in
+ * order), and bytes that came early wait in client->in.  An idle client owns no buffer and no pool.
+ *
+ * An exchange is one allocation: this struct, all modules' contexts and stored variables, made from
+ * its pool's first block.  Its life is the step table in steps.c; only steps.c assigns x->step.
+ */
+
+#ifndef LBD_CORE_HTTP_EXCHANGE_H
+#define LBD_CORE_HTTP_EXCHANGE_H
+
+#include "core/http/framing.h"
+#include "core/http/h1_chunk.h"
+#include "core/http/http.h"
+#include "core/net/conn.h"
+
+struct step;
+
+enum client_state {
+	CLIENT_IDLE,    /* between requests, no byte of the next one */
+	CLIENT_HEAD,    /* part of a head is here */
+	CLIENT_BUSY,    /* an exchange is running */
+	CLIENT_LINGER,  /* answer sent, write side shut; what comes is thrown away */
+	CLIENT_TUNNEL,  /* belongs to a tunnel */
+};
+
+struct client {
+	struct conn conn;
+	const struct http_port *port;   /* borrowed from conf */
+	struct exchange *x;             /* owned: the current one, or NULL */
+	struct lbd_chain in;            /* received, not parsed yet */
+	struct lbd_buf *head;           /* owned: head gathered from several pieces, or NULL */
+	size_t head_n;                  /* bytes in head */
+	struct h1_scan scan;
+	struct lbd_list link;           /* all clients of this worker */
+	struct deferred next;           /* look at what is waiting in in */
+	uint64_t number;                /* $connection */
+	uint64_t born_ms;
+	uint64_t head_start_ms;         /* first byte of the current head */
+	uint64_t acked;                 /* send progress at the last look */
+	uint64_t linger_until;
+	uint64_t idle_ms;               /* keepalive_timeout of the last exchange's location */
+	struct addr_small peer;
+	uint32_t requests;
+	uint8_t state;                  /* enum client_state */
+	bool eof;                       /* the client has finished sending */
+	bool gone;                      /* error: nothing can be sent */
+	bool parsing;                   /* client_next() is on the stack */
+};
+
+enum body_state { BODY_IDLE, BODY_WANTED, BODY_DONE, BODY_FAILED };
+
+struct exchange {
+	struct lbd_http pub;            /* first */
+	struct client *client;          /* borrowed; the client outlives its exchange */
+	const struct step *step;
+	const struct http_server *server;
+	const struct http_location *location; /* NULL: server level */
+	const struct http_conf *c;      /* location's, server's or http's */
+	const struct lbd_http_content *content; /* the handler that answers, or NULL */
+	struct deferred run;            /* runs the steps after a callback */
+	struct deferred body_run;       /* delivers body bytes that were here before they were wanted */
+	struct lbd_log log;             /* pub.log points here */
+	uint64_t start_ms, start_wall_ms;
+
+	/* request */
+	struct framing framing;
+	struct http_target target;
+	struct h1_chunk chunk;
+	uint64_t body_left;             /* FRAMING_LENGTH */
+	size_t body_high;
+	uint64_t request_length;        /* bytes on the wire */
+	uint8_t body_state;             /* enum body_state */
+	bool expect_sent;               /* 100 Continue was sent or must not be any more */
+	struct lbd_buf *trailer;        /* owned: trailer section being gathered */
+
+	/* reply */
+	uint64_t head_bytes, body_bytes; /* sent, as queued */
+	uint64_t reply_left;            /* known length: bytes still owed */
+	bool keep_alive;                /* the connection may go on after this */
+	bool reply_chunked, reply_no_body;
+	bool reply_done;                /* last body call was made */
+	bool reply_high;                /* content waits for drained */
+	bool cut;                       /* the client must see that the reply is not whole */
+	bool linger;                    /* the client may still be sending: close with care */
+	bool started;                   /* content->start() was called and is not over */
+	bool in_steps;                  /* steps_run() is on the stack */
+
+	/* routing */
+	unsigned phase, hook;           /* where an interrupted phase goes on */
+	unsigned redirects;             /* internal redirects and location restarts so far */
+	bool in_error_page;
+	bool ignore_abort;
+	unsigned redirected_at;         /* attempts made before the last internal redirect */
+	int refuse_status;              /* lbd_http_refuse_hook() */
+	int override_status;            /* error_page =code; 0: none */
+	int error_status;               /* original status while in an error page */
+	struct lbd_captures captures;
+	struct lbd_str *vars;           /* stored variables; p NULL: not set */
+	struct lbd_str request_id;      /* $request_id once asked for */
+	struct tunnel *tunnel;
+	const char *end_cause;          /* two letters, or NULL */
+};
+
+#define X(http) ((struct exchange *)(void *)(http))
+
+/* exchange.c */
+/*
+ * Parses head (copied) and makes the client's exchange, or one that only answers the error.  NULL without memory.
+ */
+struct exchange *exchange_create(struct client *cl, struct lbd_str head, unsigned lines);
+/* An exchange for a request that could not be read: answers e->status and closes. */
+struct exchange *exchange_create_bad(struct client *cl, const struct h1_error *e);
+/* Points conf, slots and log at the location (NULL: the server). */
+void exchange_use(struct exchange *x, const struct http_location *loc);
+/* Sets uri (and args) from target text that may hold '?'. */
+void exchange_set_uri(struct exchange *x, struct lbd_str target);
+void exchange_free(struct exchange *x);
+/* The client vanished or must be stopped: tells the content handler and ends without an answer. */
+void exchange_abort(struct exchange *x, int status, const char *cause);
+/* Tells the content handler to stop and forgets it. */
+void exchange_drop_content(struct exchange *x);
+
+/* steps.c */
+enum step_rc {
+	STEP_NEXT, /* go on with the next step of the table */
+	STEP_JUMP, /* the step was changed by somebody */
+	STEP_WAIT, /* somebody will call steps_run() */
+	STEP_GONE, /* the exchange does not exist any more */
+};
+struct step {
+	const char *name;
+	enum step_rc (*run)(struct exchange *x);
+	const char *waits_for;
+};
+void steps_start(struct exchange *x);
+void steps_run(struct exchange *x);         /* until a step waits; x may be gone afterwards */
+void steps_run_later(struct exchange *x);   /* from callbacks: at the end of this turn */
+void steps_reroute(struct exchange *x, const struct http_location *named); /* NULL: by uri */
+void steps_to_reply(struct exchange *x);    /* a reply is under way: nothing is run */
+void steps_to_end(struct exchange *x);      /* nothing more will be sent */
+const char *steps_name(const struct exchange *x);
+
+/* h1_server.c: the client connection. */
+void client_accepted(struct listener *l, struct loop *loop, int fd);
+void client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool cut);
+void client_timer(struct client *cl);       /* sets the timeout that fits the state */
+void client_read_more(struct client *cl);   /* there is room again */
+int clients_start(struct loop *loop);
+void clients_drain(void);
+void clients_abort(void);
+unsigned clients_active(void);
+extern struct lbd_list clients;
+struct client_counts {
+	uint64_t accepted, requests;
+	unsigned active, waiting;
+};
+extern struct client_counts client_counts;
+extern bool clients_draining;
+
+/* body.c: the request body. */
+void body_input(struct exchange *x);          /* bytes are in client->in: decode what is wanted, tell the handler */
+bool body_complete(const struct exchange *x); /* the whole body was received */
+bool body_discard(struct exchange *x);        /* drops what is there; true when complete */
+void body_fail(struct exchange *x, int status, const char *reason);
+
+/* reply.c */
+bool reply_may_keep_alive(const struct exchange *x);
+
+/* upgrade.c */
+/*
+ * Joins the client and a server connection for good (after the 101 was queued).  from_server (taken) are bytes
+ * already read.  over() runs when the tunnel ends, then x ends.  0 or -ENOMEM.
+ */
+int exchange_tunnel(struct exchange *x, struct conn *server, struct lbd_chain *from_server, uint64_t idle_ms,
+	void (*over)(void *arg, uint64_t to_server, uint64_t to_client, int err), void *arg);
+
+/* error_page.c */
+void error_page_send(struct exchange *x, int status);
+struct lbd_str server_token(const struct exchange *x);
+void add_headers_apply(struct exchange *x);
+
+#endif

@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The client connection: from bytes to exchanges, one at a time, and what happens between and after them.
+ *
+ * States are in exchange.h.  A head that arrived whole is scanned where it lies in the lent buffer; one
+ * that comes in pieces is gathered in cl->head, which exists only meanwhile.  Bytes that come while
+ * an exchange runs wait in cl->in up to IN_HIGH; then reading stops.
+ */
+
+#include "core/http/exchange.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "core/base/slab.h"
+#include "core/net/upstream.h"
+#include "core/os/clock.h"
+
+enum { IN_HIGH = 64 * 1024, OUT_LOW = 16 * 1024 };
+
+struct lbd_list clients = LBD_LIST_INIT(clients);
+struct client_counts client_counts;
+bool clients_draining;
+
+static struct slab client_slab;
+static const struct conn_handler client_handler;
+
+static void client_next(struct client *cl);
+
+static struct client *
+client_of(struct conn *c)
+{
+	return LBD_CONTAINER(c, struct client, conn);
+}
+
+/* Limits of a head: the server is not known before it is read, so the address's default one decides. */
+static struct h1_limits
+client_limits(const struct client *cl)
+{
+	const struct http_conf *c = cl->port->fallback->conf;
+
+	return (struct h1_limits){
+		.line_max = c->large_buffers_size,
+		.field_max = c->large_buffers_size,
+		.head_max = c->large_buffers_size * (size_t)c->large_buffers_n,
+		.fields_max = (unsigned)c->max_headers,
+	};
+}
+
+void
+client_read_more(struct client *cl)
+{
+	if (!conn_is_closing(&cl->conn) && !cl->eof && !cl->gone && cl->state != CLIENT_TUNNEL)
+		conn_read_start(&cl->conn);
+}
+
+/* What the client has to do next, and until when. */
+void
+client_timer(struct client *cl)
+{
+	const struct exchange *x = cl->x;
+	const struct http_conf *c = x != NULL ? x->c : cl->port->fallback->conf;
+	uint64_t now, spent, ms = 0;
+
+	if (conn_is_closing(&cl->conn) || cl->state == CLIENT_TUNNEL)
+		return;
+	switch (cl->state) {
+	case CLIENT_IDLE:
+		ms = cl->requests == 0 ? c->client_header_timeout : cl->idle_ms;
+		break;
+	case CLIENT_HEAD: /* the whole head has one limit, however it drips */
+		now = loop_now(cl->conn.loop);
+		spent = now - cl->head_start_ms;
+		ms = spent < c->client_header_timeout ? c->client_header_timeout - spent : 1;
+		break;
+	case CLIENT_BUSY:
+		if (x != NULL && x->body_state == BODY_WANTED && !x->pub.body_done &&
+			x->pub.body.n < x->body_high)
+			ms = c->client_body_timeout;
+		else if (x != NULL && x->reply_done && !body_complete(x))
+			ms = c->lingering_timeout;
+		if (conn_queued(&cl->conn) > 0)
+			ms = c->send_timeout;
+		break;
+	case CLIENT_LINGER:
+		now = loop_now(cl->conn.loop);
+		ms = now >= cl->linger_until ? 1 : LBD_MIN(c->lingering_timeout, cl->linger_until - now);
+		break;
+	}
+	conn_timeout(&cl->conn, ms);
+}
+
+/* Ends a connection that took too long. */
+static void
+client_expired(struct client *cl, const char *what)
+{
+	const struct exchange *x = cl->x;
+	const struct http_conf *c = x != NULL ? x->c : cl->port->fallback->conf;
+	bool reset = c->reset_timedout_connection;
+
+	if (x != NULL)
+		lbd_log(&x->log, LBD_LOG_INFO, ETIMEDOUT, "client timed out %s", what);
+	cl->gone = true;
+	if (cl->x != NULL)
+		exchange_abort(cl->x, 408, "cD");
+	if (reset)
+		conn_reset(&cl->conn);
+	else
+		conn_close(&cl->conn);
+}
+
+static void
+client_timeout(struct conn *c)
+{
+	struct client *cl = client_of(c);
+
+	if (conn_queued(c) > 0) {
+		uint64_t acked = conn_acked(c);
+
+		if (acked != cl->acked) {
+			cl->acked = acked;
+			client_timer(cl);
+			return;
+		}
+		client_expired(cl, "while a response was being sent");
+		return;
+	}
+	switch (cl->state) {
+	case CLIENT_HEAD:
+		if (exchange_create_bad(cl, &(struct h1_error){ 408, "client sent no complete request head in time" }) == NULL)
+			conn_close(&cl->conn);
+		else
+			steps_run(cl->x);
+		break;
+	case CLIENT_BUSY:
+		if (cl->x != NULL && !cl->x->reply_done)
+			body_fail(cl->x, 408, "client sent no more of it in time");
+		else if (cl->x != NULL)
+			client_expired(cl, "while its request body was being read");
+		break;
+	default:
+		conn_close(&cl->conn);
+	}
+}
+
+/* Copies [p, n) to the head being gathered, making room. */
+static bool
+client_gather(struct client *cl, struct lbd_str piece)
+{
+	const struct http_conf *c = cl->port->fallback->conf;
+	size_t have = cl->head_n;
+	struct lbd_buf *bigger;
+	size_t size;
+
+	if (cl->head == NULL || have + piece.n > cl->head->size) {
+		size = LBD_MAX(c->client_header_buffer_size, 2 * (have + piece.n));
+		bigger = lbd_buf_create(size);
+		if (bigger == NULL)
+			return false;
+		if (have > 0)
+			memcpy(bigger->data, cl->head->data, have);
+		lbd_buf_unref(&cl->head);
+		cl->head = bigger;
+	}
+	memcpy(cl->head->data + have, piece.p, piece.n);
+	cl->head_n += piece.n;
+	return true;
+}
+
+static void
+client_head_over(struct client *cl)
+{
+	lbd_buf_unref(&cl->head);
+	cl->head_n = 0;
+	cl->scan = (struct h1_scan){ 0 };
+}
+
+static void
+client_out_of_memory(struct client *cl)
+{
+	struct lbd_str answer = LBD_STR("HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
+					"Content-Length: 0\r\n\r\n");
+
+	client_head_over(cl);
+	lbd_chain_clear(&cl->in);
+	lbd_log(lbd_log_process(), LBD_LOG_CRIT, ENOMEM, "could not take a request");
+	(void)lbd_chain_add_static(&cl->conn.out, answer);
+	conn_dirty(&cl->conn);
+	conn_finish(&cl->conn);
+}
+
+/* A head is whole: its bytes and where they end in cl->in. */
+static void
+client_head_done(struct client *cl, struct lbd_str head, size_t from_in)
+{
+	size_t skip = cl->scan.skipped;
+	struct exchange *x = exchange_create(cl, lbd_str_skip(head, skip), cl->scan.lines + 1);
+
+	lbd_chain_consume(&cl->in, from_in);
+	client_head_over(cl);
+	if (x == NULL)
+		client_out_of_memory(cl);
+}
+
+static void
+client_head_bad(struct client *cl, const struct h1_error *e)
+{
+	client_head_over(cl);
+	if (exchange_create_bad(cl, e) == NULL)
+		client_out_of_memory(cl);
+}
+
+/* Looks at the first piece of cl->in: true when an exchange was made (or the connection is ending). */
+static bool
+client_scan(struct client *cl)
+{
+	struct h1_limits limits = client_limits(cl);
+	struct lbd_str piece = lbd_chain_first(&cl->in);
+	struct h1_error e = { 400, "malformed request" };
+	size_t before = cl->head_n, head = 0;
+	struct lbd_str all = piece;
+	enum parse_rc rc;
+
+	if (cl->state == CLIENT_IDLE) {
+		cl->state = CLIENT_HEAD;
+		cl->head_start_ms = loop_now(cl->conn.loop);
+	}
+	if (before > 0) {
+		if (!client_gather(cl, piece)) {
+			client_out_of_memory(cl);
+			return true;
+		}
+		all = lbd_str(cl->head->data, cl->head_n);
+	}
+	rc = h1_scan(&cl->scan, all.p, all.n, &limits, true, &head, &e);
+	if (rc == PARSE_BAD) {
+		client_head_bad(cl, &e);
+		return true;
+	}
+	if (rc == PARSE_DONE) {
+		client_head_done(cl, lbd_str_head(all, head), head - before);
+		return true;
+	}
+	if (before == 0 && !client_gather(cl, piece)) {
+		client_out_of_memory(cl);
+		return true;
+	}
+	lbd_chain_consume(&cl->in, piece.n);
+	return false;
+}
+
+/* Makes and runs exchanges while there are bytes and nothing waits. */
+static void
+client_next(struct client *cl)
+{
+	if (cl->parsing)
+		return;
+	cl->parsing = true;
+	while (cl->x == NULL && !lbd_chain_empty(&cl->in) && !conn_is_closing(&cl->conn) &&
+		!(cl->conn.flags & CONN_FINISHING) && cl->state <= CLIENT_HEAD) {
+		if (client_scan(cl) && cl->x != NULL)
+			steps_run(cl->x);
+	}
+	cl->parsing = false;
+	if (cl->x == NULL && cl->state <= CLIENT_HEAD)
+		client_timer(cl);
+}
+
+static void
+client_next_deferred(struct loop *loop, struct deferred *d)
+{
+	(void)loop;
+	client_next(LBD_CONTAINER(d, struct client, next));
+}
+
+static void
+client_received(struct conn *c, struct lbd_buf *b, char *p, size_t n)
+{
+	struct client *cl = client_of(c);
+	bool ok;
+
+	if (cl->state == CLIENT_LINGER || c->flags & CONN_FINISHING) {
+		lbd_buf_unref(&b);
+		if (cl->state == CLIENT_LINGER)
+			client_timer(cl);
+		return;
+	}
+	ok = lbd_chain_add_buf(&cl->in, b, p, n);
+	lbd_buf_unref(&b);
+	if (!ok) {
+		lbd_log(lbd_log_process(), LBD_LOG_CRIT, ENOMEM, "could not keep received bytes");
+		cl->gone = true;
+		if (cl->x != NULL)
+			exchange_abort(cl->x, 503, "RR");
+		conn_close(c);
+		return;
+	}
+	if (cl->x == NULL) {
+		client_next(cl);
+		return;
+	}
+	if (cl->x->reply_done)
+		steps_run_later(cl->x);
+	else
+		body_input(cl->x);
+	if (cl->in.n >= IN_HIGH)
+		conn_read_stop(c);
+}
+
+/* The client finished sending (err 0) or its connection broke. */
+static void
+client_ended(struct conn *c, int err)
+{
+	struct client *cl = client_of(c);
+	struct exchange *x = cl->x;
+
+	cl->eof = true;
+	if (err != 0)
+		cl->gone = true;
+	if (x == NULL) {
+		if (cl->gone || cl->state == CLIENT_LINGER)
+			conn_close(c);
+		else
+			conn_finish(c);
+		return;
+	}
+	if (x->reply_done) {
+		steps_run_later(x);
+		return;
+	}
+	if (!body_complete(x) && x->body_state == BODY_WANTED && lbd_chain_empty(&cl->in)) {
+		lbd_log(&x->log, LBD_LOG_INFO, err, "client closed the connection before its request was complete");
+		exchange_abort(x, 400, "CB");
+	} else if (!x->ignore_abort && body_complete(x)) {
+		lbd_log(&x->log, LBD_LOG_INFO, err, "client closed the connection while waiting for the response");
+		exchange_abort(x, 499, x->pub.head_sent ? "CD" : "CH");
+	}
+	if (cl->gone && x->ignore_abort)
+		lbd_chain_clear(&c->out);
+}
+
+static void
+client_send_failed(struct conn *c, int err)
+{
+	struct client *cl = client_of(c);
+	struct exchange *x = cl->x;
+
+	cl->gone = true;
+	if (x == NULL) {
+		conn_close(c);
+		return;
+	}
+	lbd_log(&x->log, LBD_LOG_INFO, err, "could not send to the client");
+	if (x->reply_done)
+		steps_run_later(x);
+	else if (!x->ignore_abort)
+		exchange_abort(x, 499, "CD");
+}
+
+static void
+client_drained(struct conn *c)
+{
+	struct client *cl = client_of(c);
+	struct exchange *x = cl->x;
+
+	client_timer(cl);
+	if (x != NULL && x->started && !x->reply_done && x->content != NULL && x->content->drained != NULL)
+		x->content->drained(&x->pub);
+}
+
+static void
+client_closed(struct conn *c)
+{
+	struct client *cl = client_of(c);
+
+	if (cl->x != NULL) {
+		struct exchange *x = cl->x;
+
+		/* A tunnel's or an abort's end step has not run yet. */
+		cl->gone = true;
+		exchange_abort(x, 499, x->end_cause != NULL ? x->end_cause : "CD");
+		steps_run(x);
+	}
+	lbd_chain_clear(&cl->in);
+	lbd_buf_unref(&cl->head);
+	loop_undefer(&cl->next);
+	lbd_list_remove(&cl->link);
+	client_counts.active--;
+	slab_free(&client_slab, cl);
+	conn_slot_give();
+}
+
+static const struct conn_handler client_handler = {
+	.name = "http client",
+	.received = client_received,
+	.ended = client_ended,
+	.drained = client_drained,
+	.send_failed = client_send_failed,
+	.timeout = client_timeout,
+	.closed = client_closed,
+};
+
+void
+client_accepted(struct listener *l, struct loop *loop, int fd)
+{
+	static uint64_t number;
+	struct client *cl = slab_alloc(&client_slab);
+	struct addr peer;
+
+	if (cl == NULL) {
+		lbd_log(lbd_log_process(), LBD_LOG_CRIT, ENOMEM, "could not take a connection");
+		close(fd);
+		return;
+	}
+	conn_slot_take_accepted();
+	*cl = (struct client){ 0 };
+	conn_init(&cl->conn, loop, fd, &client_handler);
+	cl->conn.low_mark = OUT_LOW;
+	cl->port = l->protocol;
+	cl->number = ++number;
+	cl->born_ms = cl->head_start_ms = loop_now(loop);
+	deferred_init(&cl->next, client_next_deferred);
+	if (conn_peer(&cl->conn, &peer) == 0)
+		addr_pack(&cl->peer, &peer);
+	lbd_list_add_tail(&clients, &cl->link);
+	client_counts.accepted++;
+	client_counts.active++;
+	conn_read_start(&cl->conn);
+	client_timer(cl);
+}
+
+/* The answer is queued; whatever the client still sends is read and dropped for a while (RFC 9112 9.6). */
+static void
+client_linger(struct client *cl, const struct http_conf *c)
+{
+	cl->state = CLIENT_LINGER;
+	cl->linger_until = loop_now(cl->conn.loop) + c->lingering_time;
+	lbd_chain_clear(&cl->in);
+	conn_shutdown(&cl->conn);
+	client_read_more(cl);
+	client_timer(cl);
+}
+
+void
+client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool cut)
+{
+	const struct http_conf *c = cl->port->fallback->conf;
+
+	cl->x = NULL;
+	if (conn_is_closing(&cl->conn))
+		return;
+	if (cl->gone) {
+		conn_close(&cl->conn);
+		return;
+	}
+	if (cut) {
+		conn_finish(&cl->conn);
+		cl->state = CLIENT_LINGER;
+		client_timer(cl);
+		return;
+	}
+	if (keep_alive) {
+		cl->state = CLIENT_IDLE;
+		if (clients_draining && lbd_chain_empty(&cl->in)) {
+			conn_finish(&cl->conn);
+			return;
+		}
+		client_read_more(cl);
+		if (lbd_chain_empty(&cl->in))
+			client_timer(cl);
+		else if (!cl->parsing)
+			loop_defer(cl->conn.loop, &cl->next);
+		return;
+	}
+	if (!cl->eof && c->lingering_close != LINGERING_OFF &&
+		(linger || !lbd_chain_empty(&cl->in) || c->lingering_close == LINGERING_ALWAYS)) {
+		client_linger(cl, c);
+		return;
+	}
+	cl->state = CLIENT_LINGER;
+	cl->linger_until = loop_now(cl->conn.loop) + c->send_timeout;
+	conn_finish(&cl->conn);
+	client_timer(cl);
+}
+
+int
+clients_start(struct loop *loop)
+{
+	(void)loop;
+	slab_init(&client_slab, sizeof(struct client), 4);
+	return 0;
+}
+
+void
+clients_drain(void)
+{
+	struct lbd_list *l, *tmp;
+
+	clients_draining = true;
+	LBD_LIST_EACH(l, tmp, &clients) {
+		struct client *cl = LBD_LIST_ITEM(l, struct client, link);
+
+		if (cl->x != NULL)
+			cl->x->keep_alive = false;
+		else if (cl->state == CLIENT_IDLE)
+			conn_finish(&cl->conn);
+	}
+}
+
+void
+clients_abort(void)
+{
+	struct lbd_list *l, *tmp;
+
+	LBD_LIST_EACH(l, tmp, &clients) {
+		struct client *cl = LBD_LIST_ITEM(l, struct client, link);
+
+		cl->gone = true;
+		if (cl->x != NULL && cl->x->tunnel != NULL)
+			tunnel_stop(&cl->x->tunnel);
+		else if (cl->x != NULL)
+			exchange_abort(cl->x, 499, "KD");
+		conn_close(&cl->conn);
+	}
+}
+
+unsigned
+clients_active(void)
+{
+	return client_counts.active;
+}

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The response: its head, its body's framing, the queue towards the client.
+ *
+ * Handlers say what they want to send; here it is decided how its end is marked (length, chunks, close)
+ * and whether the connection may go on (RFC 9112 6, 9.3).  Error pages are made in error_page.c.
+ */
+
+#include "core/http/exchange.h"
+
+#include <stdio.h>
+
+#include "core/http/h1_write.h"
+#include "core/os/clock.h"
+
+static bool
+status_has_body(int status)
+{
+	return status >= 200 && status != 204 && status != 304;
+}
+
+/* Unread request body that is too long to be read for the sake of the connection. */
+static bool
+reply_body_in_the_way(const struct exchange *x)
+{
+	if (body_complete(x) || x->body_state == BODY_WANTED)
+		return false;
+	if (x->framing.expect_continue && !x->expect_sent)
+		return true; /* RFC 9110 10.1.1: it may come or not */
+	return x->framing.kind == FRAMING_LENGTH && x->body_left > 1024 * 1024;
+}
+
+bool
+reply_may_keep_alive(const struct exchange *x)
+{
+	const struct client *cl = x->client;
+	const struct http_conf *c = x->c;
+
+	return x->keep_alive && !clients_draining && !cl->eof && c->keepalive_timeout > 0 &&
+		(int64_t)cl->requests < c->keepalive_requests &&
+		lbd_http_now(&x->pub) - cl->born_ms < c->keepalive_time && !reply_body_in_the_way(x);
+}
+
+/* How the body's end is marked. */
+static void
+reply_framing(struct exchange *x)
+{
+	struct lbd_http *h = &x->pub;
+
+	x->reply_no_body = h->method == LBD_METHOD_HEAD || !status_has_body(h->status);
+	x->reply_chunked = false;
+	x->keep_alive = reply_may_keep_alive(x);
+	if (!status_has_body(h->status))
+		return;
+	if (h->reply_length >= 0) {
+		x->reply_left = (uint64_t)h->reply_length;
+		return;
+	}
+	if (h->version == 11 && x->c->chunked_transfer_encoding)
+		x->reply_chunked = true;
+	else if (!x->reply_no_body)
+		x->keep_alive = false; /* the end of the connection is the end of the body */
+}
+
+static struct lbd_str
+reply_connection(const struct exchange *x, char *buf, size_t size)
+{
+	int n;
+
+	if (x->pub.status == 101)
+		return LBD_STR("Connection: upgrade\r\n");
+	if (!x->keep_alive)
+		return LBD_STR("Connection: close\r\n");
+	if (x->c->keepalive_header > 0) {
+		n = snprintf(buf, size, "Connection: keep-alive\r\nKeep-Alive: timeout=%llu\r\n",
+			(unsigned long long)x->c->keepalive_header);
+		return lbd_str(buf, (size_t)n);
+	}
+	if (x->pub.version == 10)
+		return LBD_STR("Connection: keep-alive\r\n");
+	return LBD_STR("");
+}
+
+static struct lbd_str
+reply_length(const struct exchange *x, char *buf)
+{
+	static const char name[] = "Content-Length: ";
+	size_t n = sizeof(name) - 1;
+
+	if (!status_has_body(x->pub.status) || x->pub.status == 101)
+		return LBD_STR("");
+	if (x->reply_chunked)
+		return LBD_STR("Transfer-Encoding: chunked\r\n");
+	if (x->pub.reply_length < 0)
+		return LBD_STR("");
+	memcpy(buf, name, n);
+	n += lbd_u64_to_str((uint64_t)x->pub.reply_length, buf + n);
+	memcpy(buf + n, "\r\n", 2);
+	return lbd_str(buf, n + 2);
+}
+
+void
+lbd_http_reply_head(struct lbd_http *h)
+{
+	struct exchange *x = X(h);
+	const struct phase_hooks *hooks = &http_main->hooks[LBD_REPLY_HEAD];
+	struct conn *c = &x->client->conn;
+	char connection[80], length[64];
+	struct lbd_str server = server_token(x), date = clock_http_date();
+	struct lbd_str lines[10];
+	struct h1_head head = { .reason = h->reason, .version = 11, .fields = &h->reply, .lines = lines };
+	size_t before = conn_queued(c);
+	unsigned n = 0;
+
+	if (h->head_sent || x->reply_done)
+		return;
+	if (x->override_status > 0)
+		h->status = (uint16_t)x->override_status;
+	else if (x->error_status > 0 && x->in_error_page && x->override_status == 0)
+		h->status = (uint16_t)x->error_status;
+	add_headers_apply(x);
+	for (unsigned i = 0; i < hooks->n; i++)
+		(void)hooks->v[i]->fn(h);
+	reply_framing(x);
+	head.status = h->status;
+	if (!h->reply_no_server && server.n > 0) {
+		lines[n++] = LBD_STR("Server: ");
+		lines[n++] = server;
+		lines[n++] = LBD_STR("\r\n");
+	}
+	if (!h->reply_no_date) {
+		lines[n++] = LBD_STR("Date: ");
+		lines[n++] = date;
+		lines[n++] = LBD_STR("\r\n");
+	}
+	lines[n++] = reply_length(x, length);
+	lines[n++] = reply_connection(x, connection, sizeof(connection));
+	head.line_count = n;
+	h->head_sent = true;
+	if (lbd_pool_failed(h->pool) || h1_write_response(&c->out, &head) != H1_WRITTEN) {
+		lbd_http_cut(h, "out of memory");
+		return;
+	}
+	x->head_bytes = conn_queued(c) - before;
+	conn_dirty(c);
+	steps_to_reply(x);
+}
+
+void
+lbd_http_interim(struct lbd_http *h, int status, const struct lbd_fields *fields)
+{
+	struct exchange *x = X(h);
+	struct conn *c = &x->client->conn;
+	struct h1_head head = { .status = (uint16_t)status, .version = 11, .fields = fields };
+
+	if (h->version < 11 || h->head_sent || status < 100 || status > 199 || status == 101)
+		return;
+	if (status == 100 && x->expect_sent)
+		return; /* lbd has asked for the body itself */
+	if (h1_write_response(&c->out, &head) == H1_WRITTEN)
+		conn_dirty(c);
+}
+
+/* The last body call was made, or none will come. */
+static void
+reply_finished(struct exchange *x)
+{
+	x->reply_done = true;
+	x->started = false;
+	steps_to_reply(x);
+	steps_run_later(x);
+}
+
+static bool
+reply_filters(struct exchange *x, struct lbd_chain *chain, bool last)
+{
+	const struct phase_hooks *hooks = &http_main->hooks[LBD_REPLY_BODY];
+
+	for (unsigned i = 0; i < hooks->n; i++) {
+		if (hooks->v[i]->filter != NULL && !hooks->v[i]->filter(&x->pub, chain, last))
+			return false;
+	}
+	return true;
+}
+
+/* Queues body bytes with a chunk's size around them. */
+static void
+reply_queue_chunk(struct exchange *x, struct lbd_chain *chain)
+{
+	struct lbd_chain *out = &x->client->conn.out;
+	char size[H1_CHUNK_HEAD_MAX];
+
+	if (chain->n == 0)
+		return;
+	x->body_bytes += chain->n;
+	(void)lbd_chain_add_copy(out, lbd_str(size, h1_chunk_head(chain->n, size)));
+	lbd_chain_move(out, chain);
+	(void)lbd_chain_add_static(out, LBD_STR("\r\n"));
+}
+
+/* Queues body bytes of a known length: false when there are more than announced. */
+static bool
+reply_queue_length(struct exchange *x, struct lbd_chain *chain)
+{
+	bool fits = chain->n <= x->reply_left;
+
+	if (!fits) {
+		struct lbd_chain part = LBD_CHAIN_INIT;
+
+		(void)lbd_chain_take(&part, chain, (size_t)x->reply_left);
+		lbd_chain_clear(chain);
+		lbd_chain_move(chain, &part);
+	}
+	x->reply_left -= chain->n;
+	x->body_bytes += chain->n;
+	lbd_chain_move(&x->client->conn.out, chain);
+	return fits;
+}
+
+/* True: all is well so far. */
+static bool
+reply_queue(struct exchange *x, struct lbd_chain *chain, bool last)
+{
+	struct lbd_chain *out = &x->client->conn.out;
+
+	if (x->reply_no_body) {
+		lbd_chain_clear(chain);
+		return true;
+	}
+	if (x->reply_chunked) {
+		reply_queue_chunk(x, chain);
+		return !last || h1_write_last_chunk(out, &x->pub.reply_trailers) == H1_WRITTEN;
+	}
+	if (x->pub.reply_length < 0) {
+		x->body_bytes += chain->n;
+		lbd_chain_move(out, chain);
+		return true;
+	}
+	return reply_queue_length(x, chain) && (!last || x->reply_left == 0);
+}
+
+void
+lbd_http_reply_body(struct lbd_http *h, struct lbd_chain *chain, bool last)
+{
+	struct exchange *x = X(h);
+	struct lbd_chain none = LBD_CHAIN_INIT;
+
+	if (chain == NULL)
+		chain = &none;
+	if (x->reply_done || !h->head_sent) {
+		lbd_chain_clear(chain);
+		return;
+	}
+	if (chain->failed || !reply_filters(x, chain, last) || !reply_queue(x, chain, last)) {
+		lbd_chain_clear(chain);
+		lbd_http_cut(h, "the response is not as long as was announced");
+		return;
+	}
+	if (x->client->gone)
+		lbd_chain_clear(&x->client->conn.out);
+	conn_dirty(&x->client->conn);
+	if (last)
+		reply_finished(x);
+	else
+		client_timer(x->client);
+}
+
+void
+lbd_http_cut(struct lbd_http *h, const char *reason)
+{
+	struct exchange *x = X(h);
+
+	if (x->reply_done)
+		return;
+	lbd_log(&x->log, LBD_LOG_INFO, 0, "response cut: %s", reason);
+	x->cut = true;
+	x->keep_alive = false;
+	if (x->end_cause == NULL)
+		x->end_cause = "SD";
+	/* Without chunks or a length only a reset shows that something is missing. */
+	if (h->head_sent && !x->reply_chunked && h->reply_length < 0 && !x->reply_no_body)
+		conn_reset(&x->client->conn);
+	reply_finished(x);
+}
+
+void
+lbd_http_reply_text(struct lbd_http *h, int status, struct lbd_str type, struct lbd_str text)
+{
+	struct lbd_chain body = LBD_CHAIN_INIT;
+
+	h->status = (uint16_t)status;
+	if (type.n > 0 && status_has_body(status))
+		(void)lbd_fields_add(&h->reply, h->pool, LBD_STR("Content-Type"), type);
+	h->reply_length = (int64_t)text.n;
+	lbd_http_reply_head(h);
+	if (!X(h)->reply_no_body)
+		(void)lbd_chain_add_copy(&body, text);
+	lbd_http_reply_body(h, &body, true);
+}
+
+size_t
+lbd_http_queued(const struct lbd_http *h)
+{
+	return conn_queued(&((const struct exchange *)(const void *)h)->client->conn);
+}
+
+/* Logs reason and answers status, or cuts when an answer is already on its way. */
+void
+lbd_http_refuse(struct lbd_http *h, int status, enum lbd_log_level level, int err, const char *reason, ...)
+{
+	struct exchange *x = X(h);
+	va_list ap;
+
+	if (reason != NULL && level <= x->log.level) {
+		va_start(ap, reason);
+		lbd_log_vwrite(&x->log, level, err, reason, ap);
+		va_end(ap);
+	}
+	if (x->reply_done)
+		return;
+	if (h->head_sent) {
+		lbd_http_cut(h, "failed after its head was sent");
+		return;
+	}
+	x->started = false;
+	error_page_send(x, status);
+	steps_run_later(x);
+}
+
+enum lbd_hook_rc
+lbd_http_refuse_hook(struct lbd_http *h, int status)
+{
+	X(h)->refuse_status = status;
+	return LBD_REFUSE;
+}

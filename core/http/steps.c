@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The life of an exchange: a table of named steps, run in order until one waits.
+ *
+ * Only this file assigns x->step.  A step that has nothing to wait for falls through to the next; an
+ * internal redirect jumps back to routing; an answer made anywhere jumps to "reply".
+ */
+
+#include "core/http/exchange.h"
+
+enum {
+	REDIRECTS_MAX = 10,         /* internal redirects and location restarts, as nginx */
+	DRAIN_MAX = 1024 * 1024,    /* unread request body that is read to keep the connection */
+};
+
+enum step_id {
+	S_POST_READ,
+	S_SERVER_REWRITE,
+	S_ROUTE,
+	S_REWRITE,
+	S_PREACCESS,
+	S_ACCESS,
+	S_PRECONTENT,
+	S_CONTENT,
+	S_REPLY,
+	S_DRAIN,
+	S_END,
+};
+
+static const struct step steps[];
+
+static void
+step_set(struct exchange *x, enum step_id id)
+{
+	x->step = &steps[id];
+	x->hook = 0;
+}
+
+/* Runs the hooks of a phase from x->hook on. */
+static enum step_rc
+step_hooks(struct exchange *x, enum lbd_http_phase phase)
+{
+	const struct phase_hooks *h = &http_main->hooks[phase];
+	const struct step *me = x->step;
+
+	while (x->hook < h->n) {
+		enum lbd_hook_rc rc = h->v[x->hook++]->fn(&x->pub);
+
+		if (x->step != me)
+			return STEP_JUMP;
+		switch (rc) {
+		case LBD_NEXT:
+			break;
+		case LBD_DONE:
+			return STEP_NEXT;
+		case LBD_WAIT:
+			return STEP_WAIT;
+		case LBD_REFUSE:
+			error_page_send(x, x->refuse_status);
+			return STEP_JUMP;
+		}
+	}
+	return STEP_NEXT;
+}
+
+static enum step_rc
+step_post_read(struct exchange *x)
+{
+	return step_hooks(x, LBD_POST_READ);
+}
+
+static enum step_rc
+step_restart_limit(struct exchange *x)
+{
+	if (x->redirects++ < REDIRECTS_MAX)
+		return STEP_NEXT;
+	lbd_log(&x->log, LBD_LOG_ERROR, 0, "more than %d internal redirects or rewrites: \"%.*s\"",
+		REDIRECTS_MAX, LBD_FMT(x->pub.uri));
+	x->in_error_page = true;
+	error_page_send(x, 500);
+	return STEP_JUMP;
+}
+
+/* Maps what a level's rewrite directives decided; again: where a changed uri goes on. */
+static enum step_rc
+step_rewritten(struct exchange *x, enum rewrite_rc rc, enum step_id again)
+{
+	switch (rc) {
+	case REWRITE_NEXT:
+	case REWRITE_BREAK:
+		return STEP_NEXT;
+	case REWRITE_AGAIN:
+		if (step_restart_limit(x) == STEP_JUMP)
+			return STEP_JUMP;
+		step_set(x, again);
+		return STEP_JUMP;
+	case REWRITE_DONE:
+		return STEP_JUMP;
+	case REWRITE_FAILED:
+		break;
+	}
+	error_page_send(x, 503);
+	return STEP_JUMP;
+}
+
+static enum step_rc
+step_server_rewrite(struct exchange *x)
+{
+	const struct http_conf *c = x->server->conf;
+
+	return c->rewrite == NULL ? STEP_NEXT : step_rewritten(x, rewrite_run(x, c), S_ROUTE);
+}
+
+/* The 301 for a path that lacks the slash of a location which proxies. */
+static enum step_rc
+step_add_slash(struct exchange *x)
+{
+	struct lbd_str to = lbd_pool_concat(x->pub.pool, x->pub.uri, LBD_STR("/"));
+
+	if (x->pub.has_args)
+		to = lbd_pool_printf(x->pub.pool, "%.*s?%.*s", LBD_FMT(to), LBD_FMT(x->pub.args));
+	if (to.p == NULL)
+		error_page_send(x, 503);
+	else
+		return_redirect(x, 301, to);
+	return STEP_JUMP;
+}
+
+static enum step_rc
+step_route(struct exchange *x)
+{
+	struct lbd_captures caps = { 0 };
+	const struct lbd_regex *re = NULL;
+	bool slash = false;
+	struct http_location *loc = route_location(x->server->tree, x->pub.uri, &caps, &re, &slash);
+
+	exchange_use(x, loc);
+	if (slash)
+		return step_add_slash(x);
+	if (caps.n > 0)
+		http_captures_set(x, re, &caps);
+	if (x->c->internal && !x->pub.internal) {
+		error_page_send(x, 404);
+		return STEP_JUMP;
+	}
+	return STEP_NEXT;
+}
+
+static enum step_rc
+step_rewrite(struct exchange *x)
+{
+	if (x->location != NULL && x->c->rewrite != NULL) {
+		enum step_rc rc = step_rewritten(x, rewrite_run(x, x->c), S_ROUTE);
+
+		if (rc != STEP_NEXT)
+			return rc;
+	}
+	return step_hooks(x, LBD_REWRITE);
+}
+
+static enum step_rc
+step_preaccess(struct exchange *x)
+{
+	size_t max = x->c->client_max_body_size;
+
+	if (max > 0 && x->pub.content_length > 0 && (uint64_t)x->pub.content_length > max &&
+		!x->in_error_page) {
+		x->keep_alive = false;
+		x->linger = true;
+		lbd_log(&x->log, LBD_LOG_ERROR, 0, "client intended to send too large body: %lld bytes",
+			(long long)x->pub.content_length);
+		error_page_send(x, 413);
+		return STEP_JUMP;
+	}
+	return step_hooks(x, LBD_PREACCESS);
+}
+
+static enum step_rc
+step_access(struct exchange *x)
+{
+	return step_hooks(x, LBD_ACCESS);
+}
+
+static enum step_rc
+step_precontent(struct exchange *x)
+{
+	return step_hooks(x, LBD_PRECONTENT);
+}
+
+static enum step_rc
+step_content(struct exchange *x)
+{
+	const struct step *me = x->step;
+	enum lbd_hook_rc rc;
+
+	if (x->content == NULL) {
+		error_page_send(x, 404);
+		return STEP_JUMP;
+	}
+	x->started = true;
+	rc = x->content->start(&x->pub);
+	if (x->step != me)
+		return STEP_JUMP;
+	switch (rc) {
+	case LBD_DONE:
+	case LBD_WAIT:
+		return STEP_NEXT;
+	case LBD_NEXT:
+		x->started = false;
+		error_page_send(x, 404);
+		return STEP_JUMP;
+	case LBD_REFUSE:
+		x->started = false;
+		error_page_send(x, x->refuse_status);
+		return STEP_JUMP;
+	}
+	return STEP_NEXT;
+}
+
+static enum step_rc
+step_reply(struct exchange *x)
+{
+	if (!x->reply_done)
+		return STEP_WAIT;
+	x->started = false;
+	return STEP_NEXT;
+}
+
+/* What the client still sends of its body is read, within reason, so that the connection can go on. */
+static enum step_rc
+step_drain(struct exchange *x)
+{
+	if (x->cut || body_discard(x))
+		return STEP_NEXT;
+	x->linger = true;
+	if (!x->keep_alive || x->client->eof || x->client->gone ||
+		x->pub.body_received > (uint64_t)x->pub.body.n + DRAIN_MAX) {
+		x->keep_alive = false;
+		return STEP_NEXT;
+	}
+	client_read_more(x->client);
+	client_timer(x->client);
+	return STEP_WAIT;
+}
+
+static enum step_rc
+step_end(struct exchange *x)
+{
+	const struct phase_hooks *h = &http_main->hooks[LBD_LOG];
+	struct client *cl = x->client;
+	bool keep = x->keep_alive && !x->cut && !cl->eof && !cl->gone && body_complete(x);
+	bool linger = x->linger && !x->cut;
+	bool cut = x->cut;
+
+	exchange_drop_content(x);
+	for (unsigned i = 0; i < h->n; i++)
+		(void)h->v[i]->fn(&x->pub);
+	access_log_write(x);
+	cl->idle_ms = x->c->keepalive_timeout;
+	exchange_free(x);
+	client_exchange_ended(cl, keep, linger, cut);
+	return STEP_GONE;
+}
+
+static const struct step steps[] = {
+	[S_POST_READ] = { "post read", step_post_read, "a module" },
+	[S_SERVER_REWRITE] = { "server rewrite", step_server_rewrite, NULL },
+	[S_ROUTE] = { "route", step_route, NULL },
+	[S_REWRITE] = { "rewrite", step_rewrite, "a module" },
+	[S_PREACCESS] = { "preaccess", step_preaccess, "a module" },
+	[S_ACCESS] = { "access", step_access, "a module" },
+	[S_PRECONTENT] = { "precontent", step_precontent, "a module" },
+	[S_CONTENT] = { "content", step_content, NULL },
+	[S_REPLY] = { "reply", step_reply, "the content handler" },
+	[S_DRAIN] = { "drain", step_drain, "the rest of the request body" },
+	[S_END] = { "end", step_end, NULL },
+};
+
+void
+steps_run(struct exchange *x)
+{
+	if (x->in_steps)
+		return;
+	x->in_steps = true;
+	for (;;) {
+		const struct step *s = x->step;
+
+		switch (s->run(x)) {
+		case STEP_NEXT:
+			if (x->step == s)
+				step_set(x, (enum step_id)(s - steps) + 1);
+			break;
+		case STEP_JUMP:
+			break;
+		case STEP_WAIT:
+			x->in_steps = false;
+			client_timer(x->client);
+			return;
+		case STEP_GONE:
+			return;
+		}
+	}
+}
+
+void
+steps_run_later(struct exchange *x)
+{
+	if (!x->in_steps)
+		loop_defer(http_loop, &x->run);
+}
+
+void
+steps_start(struct exchange *x)
+{
+	step_set(x, S_POST_READ);
+}
+
+void
+steps_reroute(struct exchange *x, const struct http_location *named)
+{
+	exchange_drop_content(x);
+	x->pub.internal = true;
+	x->hook = 0;
+	if (step_restart_limit(x) == STEP_JUMP)
+		return;
+	if (named != NULL) {
+		exchange_use(x, named);
+		step_set(x, S_REWRITE);
+	} else {
+		step_set(x, S_SERVER_REWRITE);
+	}
+	steps_run_later(x);
+}
+
+void
+steps_to_reply(struct exchange *x)
+{
+	if (x->step != &steps[S_REPLY])
+		step_set(x, S_REPLY);
+}
+
+void
+steps_to_end(struct exchange *x)
+{
+	step_set(x, S_END);
+	steps_run_later(x);
+}
+
+void
+lbd_http_resume(struct lbd_http *http)
+{
+	steps_run_later(X(http));
+}
+
+const char *
+steps_name(const struct exchange *x)
+{
+	return x->step->name;
+}

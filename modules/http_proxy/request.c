@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The head a server gets: built once, from the parsed request, for all attempts.
+ *
+ * What concerns one connection only is never forwarded (RFC 9110 7.6.1), and how long the body is, is said anew.  No value
+ * may begin a line of its own: a set header with CR, LF or NUL in it refuses the request.
+ */
+
+#include "proxy.h"
+
+/* Text that grows in a buffer. */
+struct out {
+	struct lbd_buf *b;
+	size_t n;
+	bool failed;
+};
+
+static void
+put(struct out *o, struct lbd_str s)
+{
+	if (o->failed)
+		return;
+	if (o->b == NULL || o->b->size - o->n < s.n) {
+		size_t size = LBD_MAX((o->n + s.n) * 2, (size_t)1024);
+		struct lbd_buf *bigger = lbd_buf_create(size);
+
+		if (bigger == NULL) {
+			o->failed = true;
+			return;
+		}
+		if (o->n > 0)
+			memcpy(bigger->data, o->b->data, o->n);
+		lbd_buf_unref(&o->b);
+		o->b = bigger;
+	}
+	if (s.n > 0)
+		memcpy(o->b->data + o->n, s.p, s.n);
+	o->n += s.n;
+}
+
+static void
+put_field(struct out *o, struct lbd_str name, struct lbd_str value)
+{
+	put(o, name);
+	put(o, LBD_STR(": "));
+	put(o, value);
+	put(o, LBD_STR("\r\n"));
+}
+
+/* Fields of the request that end here, beside those Connection names. */
+static bool
+is_hop_field(unsigned id)
+{
+	switch (id) {
+	case LBD_FIELD_CONNECTION:
+	case LBD_FIELD_CONTENT_LENGTH:
+	case LBD_FIELD_EXPECT:
+	case LBD_FIELD_HOST:
+	case LBD_FIELD_KEEP_ALIVE:
+	case LBD_FIELD_PROXY_CONNECTION:
+	case LBD_FIELD_TE:
+	case LBD_FIELD_TRAILER:
+	case LBD_FIELD_TRANSFER_ENCODING:
+	case LBD_FIELD_UPGRADE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool
+has_token(struct lbd_str list, struct lbd_str token)
+{
+	struct lbd_str item;
+
+	while (lbd_str_next_item(&list, ',', &item)) {
+		if (lbd_str_ieq(item, token))
+			return true;
+	}
+	return false;
+}
+
+/* Connection names fields beyond the usual ones. */
+static bool
+names_others(const struct lbd_fields *f)
+{
+	for (uint32_t i = 0; i < f->n; i++) {
+		struct lbd_str list = f->v[i].value, item;
+
+		if (f->v[i].id != LBD_FIELD_CONNECTION || (f->v[i].flags & LBD_FIELD_REMOVED) != 0)
+			continue;
+		while (lbd_str_next_item(&list, ',', &item)) {
+			if (!is_hop_field(lbd_field_id_of(item)) && !lbd_str_ieq(item, LBD_STR("close")))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool
+is_named_by_connection(const struct lbd_fields *f, struct lbd_str name)
+{
+	for (uint32_t i = 0; i < f->n; i++) {
+		if (f->v[i].id == LBD_FIELD_CONNECTION && (f->v[i].flags & LBD_FIELD_REMOVED) == 0 &&
+			has_token(f->v[i].value, name))
+			return true;
+	}
+	return false;
+}
+
+/* The client's fields that pass. */
+static void
+put_client_fields(struct out *o, const struct proxy *p)
+{
+	const struct lbd_fields *f = &p->x->request;
+	bool others = names_others(f);
+
+	for (uint32_t i = 0; i < f->n; i++) {
+		const struct lbd_field *field = &f->v[i];
+
+		if ((field->flags & LBD_FIELD_REMOVED) != 0 || is_hop_field(field->id) ||
+			proxy_names_has(&p->conf->plan->names, field) ||
+			(others && is_named_by_connection(f, field->name)))
+			continue;
+		put_field(o, field->name, field->value);
+	}
+}
+
+/* What proxy_set_header lines say about the connection itself. */
+struct wishes {
+	struct lbd_str connection, upgrade, te;
+	bool sets_upgrade;
+};
+
+static void
+wish(struct wishes *w, const struct proxy_header *h, struct lbd_str value)
+{
+	switch (h->id) {
+	case LBD_FIELD_CONNECTION:
+		w->connection = value;
+		break;
+	case LBD_FIELD_UPGRADE:
+		w->upgrade = value;
+		w->sets_upgrade = true;
+		break;
+	case LBD_FIELD_TE:
+		w->te = value;
+		break;
+	default:
+		break;
+	}
+}
+
+/* False after the exchange was refused. */
+static bool
+header_value(struct proxy *p, const struct proxy_header *h, struct lbd_str *value)
+{
+	if (!lbd_http_eval(p->x, h->value, value)) {
+		proxy_refuse(p, 503, 0, "out of memory for a request to a server");
+		return false;
+	}
+	if (lbd_field_value_ok(*value))
+		return true;
+	proxy_refuse(p, 500, 0, "the value of proxy_set_header \"%.*s\" holds CR, LF or NUL", LBD_FMT(h->name));
+	return false;
+}
+
+/* RFC 9112 3.2: Host goes first; an empty one falls back to the name of the server. */
+static bool
+put_host(struct out *o, struct proxy *p)
+{
+	const struct proxy_plan *plan = p->conf->plan;
+	struct lbd_str host = LBD_STR("");
+
+	for (unsigned i = 0; i < plan->n; i++) {
+		if (plan->v[i]->id == LBD_FIELD_HOST && !header_value(p, plan->v[i], &host))
+			return false;
+	}
+	put_field(o, LBD_STR("Host"), host.n > 0 ? host : p->to.host);
+	return true;
+}
+
+static bool
+put_set_fields(struct out *o, struct proxy *p, struct wishes *w)
+{
+	const struct proxy_plan *plan = p->conf->plan;
+	struct lbd_str value;
+
+	for (unsigned i = 0; i < plan->n; i++) {
+		const struct proxy_header *h = plan->v[i];
+
+		if (h->id == LBD_FIELD_HOST)
+			continue;
+		if (!header_value(p, h, &value))
+			return false;
+		if (is_hop_field(h->id))
+			wish(w, h, value);
+		else if (value.n > 0)
+			put_field(o, h->name, value);
+	}
+	return true;
+}
+
+/* Only websocket passes, on a request without a body, when asked for by the client. */
+static bool
+wants_upgrade(const struct proxy *p, const struct wishes *w)
+{
+	if (p->conf->http_version < 11 || p->body_length != 0 || p->x->version != 11)
+		return false;
+	if (!w->sets_upgrade)
+		return p->conf->upgrade && p->x->websocket;
+	return lbd_str_ieq(w->upgrade, LBD_STR("websocket")) &&
+		(has_token(w->connection, LBD_STR("upgrade")) || (p->conf->upgrade && p->x->websocket));
+}
+
+/* Connection and what belongs to it. */
+static void
+put_connection(struct out *o, struct proxy *p, const struct wishes *w)
+{
+	bool te = p->conf->pass_trailers || has_token(w->te, LBD_STR("trailers"));
+
+	p->upgrade = wants_upgrade(p, w);
+	p->keep_alive = p->conf->http_version == 11 && !has_token(w->connection, LBD_STR("close")) &&
+		lbd_call_keeps(p->to.upstream);
+	if (p->upgrade) {
+		put(o, LBD_STR("Connection: upgrade\r\nUpgrade: websocket\r\n"));
+		return;
+	}
+	if (!p->keep_alive)
+		put(o, LBD_STR("Connection: close\r\n"));
+	else if (te)
+		put(o, LBD_STR("Connection: TE\r\n"));
+	if (te && p->keep_alive)
+		put(o, LBD_STR("TE: trailers\r\n"));
+}
+
+/* RFC 9112 6: exactly one way to tell the length, or none where there is no body. */
+static void
+put_framing(struct out *o, const struct proxy *p)
+{
+	static const struct lbd_str name = LBD_STR_INIT("Content-Length");
+	char digits[20];
+
+	if (p->body_length > 0)
+		put_field(o, name, lbd_str(digits, lbd_u64_to_str((uint64_t)p->body_length, digits)));
+	else if (p->body_length < 0)
+		put(o, LBD_STR("Transfer-Encoding: chunked\r\n"));
+	else if (p->conf->pass_body && lbd_fields_find(&p->x->request, LBD_FIELD_CONTENT_LENGTH) != NULL)
+		put_field(o, name, LBD_STR("0"));
+	else if (p->x->chunked)
+		put_field(o, name, LBD_STR("0"));
+}
+
+static bool
+is_target(struct lbd_str s)
+{
+	return s.n > 0 && (s.p[0] == '/' || lbd_str_eq(s, LBD_STR("*")));
+}
+
+/* False after the exchange was refused. */
+static bool
+put_line(struct out *o, struct proxy *p)
+{
+	struct lbd_str method = p->x->method_name;
+	struct lbd_str target = proxy_target_text(p);
+
+	if (p->conf->method != NULL && !lbd_http_eval(p->x, p->conf->method, &method))
+		target.p = NULL;
+	if (target.p == NULL) {
+		o->failed = true;
+		return true;
+	}
+	if (!lbd_field_name_ok(method)) {
+		proxy_refuse(p, 500, 0, "proxy_method gives \"%.*s\", which is no method", LBD_FMT(method));
+		return false;
+	}
+	if (!is_target(target)) {
+		proxy_refuse(p, 500, 0, "request target \"%.*s\" does not begin with a slash", LBD_FMT(target));
+		return false;
+	}
+	p->head_method = lbd_str_eq(method, LBD_STR("HEAD"));
+	put(o, method);
+	put(o, LBD_STR(" "));
+	put(o, target);
+	put(o, p->conf->http_version == 10 ? LBD_STR(" HTTP/1.0\r\n") : LBD_STR(" HTTP/1.1\r\n"));
+	return true;
+}
+
+bool
+proxy_request_build(struct proxy *p)
+{
+	struct wishes w = { 0 };
+	struct out o = { 0 };
+
+	if (!put_line(&o, p) || !put_host(&o, p) || !put_set_fields(&o, p, &w)) {
+		lbd_buf_unref(&o.b);
+		return false;
+	}
+	put_connection(&o, p, &w);
+	put_framing(&o, p);
+	if (p->conf->pass_headers)
+		put_client_fields(&o, p);
+	put(&o, LBD_STR("\r\n"));
+	if (o.failed) {
+		lbd_buf_unref(&o.b);
+		proxy_refuse(p, 503, 0, "out of memory for a request to a server");
+		return false;
+	}
+	p->head = o.b;
+	p->head_n = o.n;
+	return true;
+}
