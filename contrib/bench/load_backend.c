@@ -88,9 +88,10 @@ conn_send(struct server_conn *c)
 		c->out += n;
 		c->out_n -= (size_t)n;
 	}
-	if (c->close)
-		conn_end(c);
-	return !c->close;
+	if (!c->close)
+		return true;
+	conn_end(c);
+	return false;
 }
 
 /* Takes one request and answers it; false: there is none, or the connection is gone. */

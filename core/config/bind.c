@@ -118,7 +118,7 @@ warn_swallowed(struct lbd_conf *cf)
 	if (cf->node->args[cf->node->argc - 1].line > cf->node->args[0].line &&
 	    explain_swallowed(cf, &arg))
 		lbd_conf_warn(cf, arg,
-			      "\"%.*s\" is read as an argument of \"%.*s\"; is \";\" missing before it?",
+			      "\"%.*s\" looks like a directive inside \"%.*s\"; is \";\" missing?",
 			      LBD_FMT(lbd_conf_arg(cf, arg)), LBD_FMT(lbd_conf_arg(cf, 0)));
 }
 
@@ -236,6 +236,25 @@ const struct node *
 bind_node(const struct lbd_conf *cf)
 {
 	return cf->node;
+}
+
+int
+bind_worker_dir(struct lbd_conf *cf, unsigned arg, struct lbd_str path)
+{
+	struct lbd_pool *pool = cf->c->pool;
+	struct worker_dir *d;
+
+	for (d = cf->c->dirs; d != NULL; d = d->next) {
+		if (lbd_str_eq(lbd_str_c(d->path), path))
+			return 0;
+	}
+	d = lbd_pool_zalloc(pool, sizeof(*d));
+	if (d == NULL || (d->path = lbd_pool_cstr(pool, path)) == NULL)
+		return lbd_conf_error(cf, arg, "out of memory");
+	d->node = bind_is_default(cf) ? NULL : cf->node;
+	d->next = cf->c->dirs;
+	cf->c->dirs = d;
+	return 0;
 }
 
 bool

@@ -29,6 +29,13 @@ struct level {
 	const struct node *node; /* the block, for messages; NULL for main */
 };
 
+/* A folder that the master makes for the workers' user before they start. */
+struct worker_dir {
+	struct worker_dir *next;
+	const char *path;
+	const struct node *node; /* the directive, NULL: its default */
+};
+
 /* A whole configuration.  Lives from load to the end of the process that uses it. */
 struct config {
 	struct lbd_pool *pool;      /* owned */
@@ -45,6 +52,7 @@ struct config {
 	struct diag *diag;          /* what was found wrong, in order */
 	void *http;                 /* struct http_main of core/http, set by its block */
 	void *net;                  /* struct net_conf of core/net: listeners and upstreams */
+	struct worker_dir *dirs;    /* in no order, each path once */
 	void *log_formats;          /* struct log_format list of core/http */
 	void *vars;                 /* the registry of core/var */
 	struct binder *binder;      /* private to core/config */
@@ -107,6 +115,8 @@ struct level *bind_level(struct lbd_conf *cf, enum lbd_level_kind kind, struct l
 int bind_walk(struct lbd_conf *cf, uint32_t where, struct level *level);
 /* The current directive is a table's default text, not the file's. */
 bool bind_is_default(const struct lbd_conf *cf);
+/* Names a folder that workers need (absolute path).  0, or -1 after an error at argument arg. */
+int bind_worker_dir(struct lbd_conf *cf, unsigned arg, struct lbd_str path);
 /* The level the current directive stands in. */
 struct level *bind_current(const struct lbd_conf *cf);
 struct config *bind_config(const struct lbd_conf *cf);

@@ -22,24 +22,28 @@ lbd_conf_arg(const struct lbd_conf *cf, unsigned i)
 	return cf->node->args[i].text;
 }
 
-/* When text is a part of the argument as it stands in the file, only that part is marked. */
+/* When text is a part of the argument, only that part is marked. */
 static void
 place_narrow(struct place *at, const struct token *tok, struct lbd_str text)
 {
 	struct lbd_str s = at->src->text;
-	uintptr_t p = (uintptr_t)text.p, begin = (uintptr_t)s.p + tok->at;
-	const char *q;
+	uintptr_t begin = (uintptr_t)tok->text.p, p = (uintptr_t)text.p;
+	size_t from, to, i;
 
-	if (text.n == 0 || p < begin || p + text.n > begin + tok->len)
+	if (text.n == 0 || p < begin || p + text.n > begin + tok->text.n)
 		return;
-	for (q = s.p + tok->at; q < text.p; q++) {
-		if (*q == '\n')
-			return;
-		if (((uint8_t)*q & 0xc0) != 0x80)
+	from = lex_origin(at->src, tok, p - begin);
+	to = lex_origin(at->src, tok, p - begin + text.n);
+	for (i = tok->at; i < from; i++) {
+		if (s.p[i] == '\n')
+			return; /* the line that is shown is the argument's first */
+	}
+	for (i = tok->at; i < from; i++) {
+		if (((uint8_t)s.p[i] & 0xc0) != 0x80)
 			at->col++;
 	}
-	at->at = (uint32_t)(text.p - s.p);
-	at->len = (uint32_t)text.n;
+	at->at = (uint32_t)from;
+	at->len = (uint32_t)(to - from);
 }
 
 struct place

@@ -103,7 +103,8 @@ lbd_conf_msec(struct lbd_conf *cf, unsigned i, struct lbd_str text, uint64_t *ou
 {
 	if (num_time_ms(text, (uint64_t)INT64_MAX, out))
 		return 0;
-	conf_error_text(cf, i, text, "\"%.*s\": \"%.*s\" is not a time; allowed are numbers with %s",
+	conf_error_text(cf, i, text,
+			"\"%.*s\": \"%.*s\" is not a time; allowed are numbers with %s",
 			LBD_FMT(subject_of(cf, i, text)), LBD_FMT(text), "ms, s, m, h, d, w, M, y");
 	return field_failed(cf, i);
 }

@@ -121,6 +121,19 @@ lex_unescape(struct lexer *lx, struct lbd_str raw, struct lbd_str *out)
 	return true;
 }
 
+size_t
+lex_origin(const struct source *src, const struct token *tok, size_t i)
+{
+	struct lbd_str s = src->text;
+	size_t at = tok->at + (tok->quoted ? 1 : 0), end = (size_t)tok->at + tok->len;
+
+	for (; i > 0 && at < end; i--, at++) {
+		if (s.p[at] == '\\' && at + 1 < end && escape_value(s.p[at + 1]) != 0)
+			at++;
+	}
+	return at;
+}
+
 static enum lexeme
 lex_quoted(struct lexer *lx, struct token *tok)
 {

@@ -53,6 +53,9 @@ struct lexer {
 
 void lex_init(struct lexer *lx, const struct source *src, struct lbd_pool *pool);
 
+/* Where in the source byte i of a word's text comes from: escapes make the text shorter. */
+size_t lex_origin(const struct source *src, const struct token *tok, size_t i);
+
 /* The next lexeme; *tok says where it is, and for words and stray bytes what. */
 enum lexeme lex_next(struct lexer *lx, struct token *tok);
 

@@ -179,14 +179,14 @@ check_row(const struct registry *r, const struct lbd_module *m, const struct lbd
 	const struct row *other;
 
 	if (fault != NULL) {
-		snprintf(err, errsize, "module \"%s\": directive \"%s\" %s", module_name(m), d->name,
-			 fault);
+		snprintf(err, errsize, "module \"%s\": directive \"%s\" %s", module_name(m),
+			 d->name, fault);
 		return -1;
 	}
 	other = registry_find(r, lbd_str_c(d->name), d->where);
 	if (other != NULL) {
 		snprintf(err, errsize,
-			 "modules \"%s\" and \"%s\" both have a directive \"%s\" for the same context",
+			 "modules \"%s\" and \"%s\" both have \"%s\" for the same context",
 			 module_name(other->m), module_name(m), d->name);
 		return -1;
 	}

@@ -57,7 +57,9 @@ set_temp_path(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 			return -1;
 	}
 	c->client_body_temp_path = lbd_conf_prefix_path(cf, lbd_conf_arg(cf, 1));
-	return c->client_body_temp_path.p == NULL ? lbd_conf_error(cf, 1, "out of memory") : 0;
+	if (c->client_body_temp_path.p == NULL)
+		return lbd_conf_error(cf, 1, "out of memory");
+	return bind_worker_dir(cf, 1, c->client_body_temp_path);
 }
 
 /* keepalive_timeout timeout [header_timeout] */

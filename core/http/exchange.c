@@ -249,14 +249,14 @@ exchange_create(struct client *cl, struct lbd_str head, unsigned lines)
 	exchange_use(x, NULL);
 	if (caps.n > 0)
 		http_captures_set(x, re, &caps);
+	if (r.method == LBD_METHOD_CONNECT || r.method == LBD_METHOD_TRACE) {
+		e = (struct h1_error){ 405, "method not allowed here" };
+		return exchange_refused(x, &e);
+	}
 	if (exchange_uri(x, &e) != PARSE_DONE)
 		return exchange_refused(x, &e);
 	if (lbd_pool_failed(x->pub.pool)) {
 		e = (struct h1_error){ 503, "out of memory" };
-		return exchange_refused(x, &e);
-	}
-	if (r.method == LBD_METHOD_CONNECT || r.method == LBD_METHOD_TRACE) {
-		e = (struct h1_error){ 405, "method not allowed here" };
 		return exchange_refused(x, &e);
 	}
 	steps_start(x);

@@ -43,13 +43,14 @@ struct client {
 	uint64_t head_start_ms;         /* first byte of the current head */
 	uint64_t acked;                 /* send progress at the last look */
 	uint64_t linger_until;
-	uint64_t idle_ms;               /* keepalive_timeout of the last exchange's location */
+	const struct http_conf *c;      /* borrowed from conf: the last exchange's location, at first the port's */
 	struct addr_small peer;
 	uint32_t requests;
 	uint8_t state;                  /* enum client_state */
 	bool eof;                       /* the client has finished sending */
 	bool gone;                      /* error: nothing can be sent */
 	bool parsing;                   /* client_next() is on the stack */
+	bool sending;                   /* the timeout that runs is send_timeout */
 };
 
 enum body_state { BODY_IDLE, BODY_WANTED, BODY_DONE, BODY_FAILED };
@@ -148,6 +149,7 @@ const char *steps_name(const struct exchange *x);
 /* h1_server.c: the client connection. */
 void client_accepted(struct listener *l, struct loop *loop, int fd);
 void client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool cut);
+bool client_has_more(const struct client *cl); /* the next request may come, or is here */
 void client_timer(struct client *cl);       /* sets the timeout that fits the state */
 void client_read_more(struct client *cl);   /* there is room again */
 int clients_start(struct loop *loop);

@@ -5,7 +5,8 @@
  *
  * States are in exchange.h.  A head that arrived whole is scanned where it lies in the lent buffer; one
  * that comes in pieces is gathered in cl->head, which exists only meanwhile.  Bytes that come while
- * an exchange runs wait in cl->in up to IN_HIGH; then reading stops.
+ * an exchange runs wait in cl->in up to IN_HIGH; then reading stops.  A client that asks without reading the
+ * answers is not read either: beyond OUT_HIGH no further request is looked at.
  */
 
 #include "core/http/exchange.h"
@@ -17,7 +18,7 @@
 #include "core/net/upstream.h"
 #include "core/os/clock.h"
 
-enum { IN_HIGH = 64 * 1024, OUT_LOW = 16 * 1024 };
+enum { IN_HIGH = 64 * 1024, OUT_HIGH = 64 * 1024, OUT_LOW = 16 * 1024 };
 
 struct lbd_list clients = LBD_LIST_INIT(clients);
 struct client_counts client_counts;
@@ -51,8 +52,24 @@ client_limits(const struct client *cl)
 void
 client_read_more(struct client *cl)
 {
-	if (!conn_is_closing(&cl->conn) && !cl->eof && !cl->gone && cl->state != CLIENT_TUNNEL)
+	if (!conn_is_closing(&cl->conn) && !cl->eof && !cl->gone && cl->state != CLIENT_TUNNEL &&
+		cl->in.n < IN_HIGH)
 		conn_read_start(&cl->conn);
+}
+
+bool
+client_has_more(const struct client *cl)
+{
+	return !cl->gone && (!cl->eof || !lbd_chain_empty(&cl->in));
+}
+
+static void
+client_timer_send(struct client *cl)
+{
+	const struct http_conf *c = cl->x != NULL ? cl->x->c : cl->c;
+
+	cl->sending = true;
+	conn_timeout(&cl->conn, c->send_timeout);
 }
 
 /* What the client has to do next, and until when. */
@@ -60,16 +77,22 @@ void
 client_timer(struct client *cl)
 {
 	const struct exchange *x = cl->x;
-	const struct http_conf *c = x != NULL ? x->c : cl->port->fallback->conf;
+	const struct http_conf *c = x != NULL ? x->c : cl->c;
 	uint64_t now, spent, ms = 0;
 
 	if (conn_is_closing(&cl->conn) || cl->state == CLIENT_TUNNEL)
 		return;
+	if (cl->state >= CLIENT_BUSY && conn_queued(&cl->conn) > 0) {
+		client_timer_send(cl);
+		return;
+	}
+	cl->sending = false;
 	switch (cl->state) {
 	case CLIENT_IDLE:
-		ms = cl->requests == 0 ? c->client_header_timeout : cl->idle_ms;
+		ms = cl->requests == 0 ? c->client_header_timeout : c->keepalive_timeout;
 		break;
 	case CLIENT_HEAD: /* the whole head has one limit, however it drips */
+		c = cl->port->fallback->conf;
 		now = loop_now(cl->conn.loop);
 		spent = now - cl->head_start_ms;
 		ms = spent < c->client_header_timeout ? c->client_header_timeout - spent : 1;
@@ -80,8 +103,6 @@ client_timer(struct client *cl)
 			ms = c->client_body_timeout;
 		else if (x != NULL && x->reply_done && !body_complete(x))
 			ms = c->lingering_timeout;
-		if (conn_queued(&cl->conn) > 0)
-			ms = c->send_timeout;
 		break;
 	case CLIENT_LINGER:
 		now = loop_now(cl->conn.loop);
@@ -96,7 +117,7 @@ static void
 client_expired(struct client *cl, const char *what)
 {
 	const struct exchange *x = cl->x;
-	const struct http_conf *c = x != NULL ? x->c : cl->port->fallback->conf;
+	const struct http_conf *c = x != NULL ? x->c : cl->c;
 	bool reset = c->reset_timedout_connection;
 
 	if (x != NULL)
@@ -118,12 +139,16 @@ client_timeout(struct conn *c)
 	if (conn_queued(c) > 0) {
 		uint64_t acked = conn_acked(c);
 
-		if (acked != cl->acked) {
-			cl->acked = acked;
-			client_timer(cl);
+		if (cl->sending && acked == cl->acked) {
+			client_expired(cl, "while a response was being sent");
 			return;
 		}
-		client_expired(cl, "while a response was being sent");
+		cl->acked = acked;
+		client_timer_send(cl);
+		return;
+	}
+	if (cl->sending) { /* it was all sent meanwhile: what is waited for now? */
+		client_timer(cl);
 		return;
 	}
 	switch (cl->state) {
@@ -258,13 +283,20 @@ client_next(struct client *cl)
 		return;
 	cl->parsing = true;
 	while (cl->x == NULL && !lbd_chain_empty(&cl->in) && !conn_is_closing(&cl->conn) &&
-		!(cl->conn.flags & CONN_FINISHING) && cl->state <= CLIENT_HEAD) {
+		!(cl->conn.flags & CONN_FINISHING) && cl->state <= CLIENT_HEAD &&
+		conn_queued(&cl->conn) <= OUT_HIGH) {
 		if (client_scan(cl) && cl->x != NULL)
 			steps_run(cl->x);
 	}
 	cl->parsing = false;
-	if (cl->x == NULL && cl->state <= CLIENT_HEAD)
-		client_timer(cl);
+	if (cl->x != NULL || cl->state > CLIENT_HEAD)
+		return;
+	if (!client_has_more(cl)) {
+		conn_finish(&cl->conn);
+		return;
+	}
+	client_read_more(cl);
+	client_timer(cl);
 }
 
 static void
@@ -282,7 +314,7 @@ client_received(struct conn *c, struct lbd_buf *b, char *p, size_t n)
 
 	if (cl->state == CLIENT_LINGER || c->flags & CONN_FINISHING) {
 		lbd_buf_unref(&b);
-		if (cl->state == CLIENT_LINGER)
+		if (cl->state == CLIENT_LINGER && !cl->sending)
 			client_timer(cl);
 		return;
 	}
@@ -296,11 +328,9 @@ client_received(struct conn *c, struct lbd_buf *b, char *p, size_t n)
 		conn_close(c);
 		return;
 	}
-	if (cl->x == NULL) {
+	if (cl->x == NULL)
 		client_next(cl);
-		return;
-	}
-	if (cl->x->reply_done)
+	else if (cl->x->reply_done)
 		steps_run_later(cl->x);
 	else
 		body_input(cl->x);
@@ -319,9 +349,9 @@ client_ended(struct conn *c, int err)
 	if (err != 0)
 		cl->gone = true;
 	if (x == NULL) {
-		if (cl->gone || cl->state == CLIENT_LINGER)
+		if (cl->gone)
 			conn_close(c);
-		else
+		else if (cl->state == CLIENT_LINGER || !client_has_more(cl))
 			conn_finish(c);
 		return;
 	}
@@ -364,7 +394,11 @@ client_drained(struct conn *c)
 	struct client *cl = client_of(c);
 	struct exchange *x = cl->x;
 
+	if (cl->state == CLIENT_LINGER)
+		cl->linger_until = loop_now(c->loop) + cl->c->lingering_time;
 	client_timer(cl);
+	if (x == NULL && !lbd_chain_empty(&cl->in))
+		loop_defer(c->loop, &cl->next);
 	if (x != NULL && x->started && !x->reply_done && x->content != NULL && x->content->drained != NULL)
 		x->content->drained(&x->pub);
 }
@@ -418,6 +452,7 @@ client_accepted(struct listener *l, struct loop *loop, int fd)
 	conn_init(&cl->conn, loop, fd, &client_handler);
 	cl->conn.low_mark = OUT_LOW;
 	cl->port = l->protocol;
+	cl->c = cl->port->fallback->conf;
 	cl->number = ++number;
 	cl->born_ms = cl->head_start_ms = loop_now(loop);
 	deferred_init(&cl->next, client_next_deferred);
@@ -432,32 +467,36 @@ client_accepted(struct listener *l, struct loop *loop, int fd)
 
 /* The answer is queued; whatever the client still sends is read and dropped for a while (RFC 9112 9.6). */
 static void
-client_linger(struct client *cl, const struct http_conf *c)
+client_linger(struct client *cl)
 {
 	cl->state = CLIENT_LINGER;
-	cl->linger_until = loop_now(cl->conn.loop) + c->lingering_time;
+	cl->linger_until = loop_now(cl->conn.loop) + cl->c->lingering_time; /* again when all is sent */
 	lbd_chain_clear(&cl->in);
 	conn_shutdown(&cl->conn);
 	client_read_more(cl);
 	client_timer(cl);
 }
 
+/* The answer is queued; when it is sent the connection is closed. */
+static void
+client_finish(struct client *cl)
+{
+	cl->state = CLIENT_LINGER;
+	lbd_chain_clear(&cl->in);
+	conn_finish(&cl->conn);
+	client_timer(cl);
+}
+
 void
 client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool cut)
 {
-	const struct http_conf *c = cl->port->fallback->conf;
+	enum lingering lingering = cl->c->lingering_close;
 
 	cl->x = NULL;
 	if (conn_is_closing(&cl->conn))
 		return;
 	if (cl->gone) {
 		conn_close(&cl->conn);
-		return;
-	}
-	if (cut) {
-		conn_finish(&cl->conn);
-		cl->state = CLIENT_LINGER;
-		client_timer(cl);
 		return;
 	}
 	if (keep_alive) {
@@ -473,15 +512,11 @@ client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool cut)
 			loop_defer(cl->conn.loop, &cl->next);
 		return;
 	}
-	if (!cl->eof && c->lingering_close != LINGERING_OFF &&
-		(linger || !lbd_chain_empty(&cl->in) || c->lingering_close == LINGERING_ALWAYS)) {
-		client_linger(cl, c);
-		return;
-	}
-	cl->state = CLIENT_LINGER;
-	cl->linger_until = loop_now(cl->conn.loop) + c->send_timeout;
-	conn_finish(&cl->conn);
-	client_timer(cl);
+	linger |= lingering == LINGERING_ALWAYS || !lbd_chain_empty(&cl->in);
+	if (linger && !cut && !cl->eof && lingering != LINGERING_OFF)
+		client_linger(cl);
+	else
+		client_finish(cl);
 }
 
 int

@@ -249,7 +249,7 @@ step_end(struct exchange *x)
 {
 	const struct phase_hooks *h = &http_main->hooks[LBD_LOG];
 	struct client *cl = x->client;
-	bool keep = x->keep_alive && !x->cut && !cl->eof && !cl->gone && body_complete(x);
+	bool keep = x->keep_alive && !x->cut && client_has_more(cl) && body_complete(x);
 	bool linger = x->linger && !x->cut;
 	bool cut = x->cut;
 
@@ -257,7 +257,7 @@ step_end(struct exchange *x)
 	for (unsigned i = 0; i < h->n; i++)
 		(void)h->v[i]->fn(&x->pub);
 	access_log_write(x);
-	cl->idle_ms = x->c->keepalive_timeout;
+	cl->c = x->c;
 	exchange_free(x);
 	client_exchange_ended(cl, keep, linger, cut);
 	return STEP_GONE;

@@ -105,8 +105,9 @@ check_version(const struct refusal *r, const struct lbd_module *m)
 			      m->abi_major != LBD_ABI_MAJOR ? "rebuild the module" :
 							      "upgrade lbd, or rebuild the module");
 	if (m->size < sizeof(struct lbd_module))
-		return refuse(r, "module \"%s\" has %u bytes in lbd_module, at least %zu are expected: %s",
-			      r->file, m->size, sizeof(struct lbd_module), "rebuild the module");
+		return refuse(r, "module \"%s\" has %u bytes in lbd_module, at least %zu are %s",
+			      r->file, m->size, sizeof(struct lbd_module),
+			      "expected: rebuild the module");
 	return true;
 }
 

@@ -15,6 +15,7 @@
 #include "core/os/clock.h"
 #include "core/os/log.h"
 #include "core/os/logfile.h"
+#include "core/os/proc.h"
 #include "core/proc/channel.h"
 #include "core/proc/process.h"
 #include "core/proc/signals.h"
@@ -189,6 +190,9 @@ process_ready(struct process *p)
 	const char *n = p->plan->fail_alloc;
 
 	log_process_echo(0);
+	/* the master leaves the terminal when all are ready; whoever reads its output must not wait for us */
+	if (p->role != ROLE_SINGLE && p->plan->core->daemon)
+		(void)!proc_null_stdio(!p->plan->log_on_stderr);
 	channel_send(p->channel, CHANNEL_READY, loop_engine(p->loop));
 	if (n != NULL && p->role != ROLE_CONTROL && !fail_alloc_set(lbd_str_c(n)))
 		lbd_log(lbd_log_process(), LBD_LOG_WARN, 0, "LBD_FAIL_ALLOC is neither N nor N+");

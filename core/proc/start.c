@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/config/diag.h"
@@ -98,6 +99,20 @@ on_forked(void)
 	background_forget(&run.background);
 }
 
+/* Folders for temporary files.  Without one, what needs it fails then; that is no reason not to start. */
+static void
+make_worker_dirs(const struct plan *plan)
+{
+	const struct lbd_log *log = lbd_log_process();
+
+	for (const struct worker_dir *d = plan->config->dirs; d != NULL; d = d->next) {
+		if (file_mkdir_parents(d->path, 0755) < 0 || (mkdir(d->path, 0700) < 0 && errno != EEXIST))
+			lbd_log(log, LBD_LOG_WARN, errno, "could not create the folder \"%s\"", d->path);
+		else if (plan->as_root && chown(d->path, plan->uid, (gid_t)-1) < 0)
+			lbd_log(log, LBD_LOG_WARN, errno, "could not give the folder \"%s\" to the workers", d->path);
+	}
+}
+
 static int
 run_processes(const struct plan *plan)
 {
@@ -105,6 +120,7 @@ run_processes(const struct plan *plan)
 
 	if (write_pid(plan) < 0)
 		return 1;
+	make_worker_dirs(plan);
 	if (plan->as_root && plan->uid != 0)
 		logfile_chown_all(plan->uid, plan->gid);
 	if (plan->core->master_process) {

@@ -24,7 +24,7 @@ like($out, qr/^lbd version.*^built by .*^configure arguments:.*^event engines: .
 like($out, qr/^bundled modules in .*:$/m, '-V lists modules');
 ($code, $out) = lbd_run('-h');
 is($code, 0, '-h');
-like($out, qr/^usage: lbd.*-c file.*-p prefix.*-g directives.*-s stop.*-s quit.*-s reopen.*modules/s, '-h helps');
+like($out, qr/^usage: lbd.*-c file.*-p prefix.*-g directives.*-t .*-T .*-s stop.*-s quit.*-s reopen.*odules/ms, '-h helps');
 is((lbd_run('--help'))[1], $out, '--help is the same');
 is((lbd_run('-?'))[1], $out, '-? is the same');
 

@@ -51,7 +51,7 @@ $lbd->stop;
 # one process
 $lbd = Lbd->new(conf => "master_process off;\n$site");
 is(http_get($lbd->port, '/')->{body}, $lbd->pid . "\n", 'master_process off: one process');
-is(scalar $lbd->children, 0, 'without children');
+is(scalar(my @none = $lbd->children), 0, 'without children');
 rename $lbd->log_path, $lbd->log_path . '.1';
 $lbd->signal('USR1');
 ok(wait_for(sub { -e $lbd->log_path }), 'USR1');

@@ -129,6 +129,7 @@ sub configure {
 	$global .= " events { use $self->{engine}; }"
 		if $self->{engine} ne '' && $conf !~ /%%EVENTS%%|\bevents\s*\{/;
 	$self->{g} = $global;
+	$self->{single} = $conf =~ /^master_process\s+off/m;
 	$self->file('conf/lbd.conf', $conf);
 }
 
@@ -188,7 +189,8 @@ sub start {
 
 	unlink $self->pid_path;
 	$self->launch;
-	return $self if wait_for(sub { $self->is_up || !$self->is_running }, $self->{deadline}) && $self->is_up;
+	wait_for(sub { $self->is_up && $self->is_complete || !$self->is_running }, $self->{deadline});
+	return $self if $self->is_up;
 	my $said = $self->output . $self->log;
 	$self->kill_now;
 	die "lbd did not start:\n$said";
@@ -198,6 +200,15 @@ sub is_up {
 	my ($self) = @_;
 
 	return -s $self->pid_path && $self->is_running;
+}
+
+# Every child there is says what it is, control (the last one) included.
+sub is_complete {
+	my ($self) = @_;
+	my @titles = map { title_of($_) } $self->children;
+
+	return 1 if $self->{single};
+	return grep(/^lbd: control/, @titles) && !grep { !/^lbd: (?:worker|control)/ } @titles;
 }
 
 sub is_running {

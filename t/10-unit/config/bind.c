@@ -471,8 +471,8 @@ test_arguments(void)
 		"  text x;\n       ^\n", "a missing semicolon found at a value");
 	report_is(
 		&loader, "http {\n  old a\n  text x;\n}\n",
-		"lbd.conf:3:3: warning: \"text\" is read as an argument of \"old\"; is \";\" "
-		"missing before it?\n"
+		"lbd.conf:3:3: warning: \"text\" looks like a directive inside \"old\"; is \";\" "
+		"missing?\n"
 		"  text x;\n  ^^^^\n",
 		"a missing semicolon nothing else finds");
 }
@@ -642,7 +642,7 @@ test_tables(void)
 	other.directives = taken;
 	report_is(
 		&two, "",
-		"modules \"demo\" and \"other\" both have a directive \"root\" for the same "
+		"modules \"demo\" and \"other\" both have \"root\" for the same "
 		"context\n",
 		"a directive two modules have");
 	report_is(&same, "", "a module \"demo\" is already loaded\n", "a module given twice");

@@ -237,6 +237,9 @@ test_mistakes(void)
 		"lbd.conf:1:8: invalid variable name: \"$\" must be followed by a name\n"
 		"value \"${}\";\n       ^\n",
 		"no name");
+	report_is(&loader, "value \"a\\\"\\n$h\";\n",
+		  "lbd.conf:1:14: unknown variable \"$h\"\nvalue \"a\\\"\\n$h\";\n             ^\n",
+		  "behind escapes");
 	report_is(&loader, "value $1;\n",
 		  "lbd.conf:1:8: \"$1\": there are no captures here\nvalue $1;\n       ^\n",
 		  "no captures");
