@@ -255,6 +255,15 @@ arguments_text(struct lbd_pool *pool, unsigned min, unsigned max)
 	return lbd_pool_printf(pool, "%u to %u arguments", min, max);
 }
 
+/* Tables may write the block out, or leave it to the type. */
+static const char *
+syntax_end(const struct lbd_directive *d)
+{
+	if (d->type != LBD_T_BLOCK)
+		return ";";
+	return strchr(d->syntax, '{') != NULL ? "" : " { ... }";
+}
+
 void
 explain_arguments(struct lbd_conf *cf, const struct lbd_directive *d, unsigned min, unsigned max)
 {
@@ -274,5 +283,5 @@ explain_arguments(struct lbd_conf *cf, const struct lbd_directive *d, unsigned m
 			LBD_FMT(lbd_conf_arg(cf, arg)));
 	else if (d->syntax != NULL)
 		lbd_conf_help(cf, "syntax: %s%s%s%s", d->name, d->syntax[0] == '\0' ? "" : " ",
-			      d->syntax, d->type == LBD_T_BLOCK ? " { ... }" : ";");
+			      d->syntax, syntax_end(d));
 }

@@ -155,6 +155,8 @@ body_input(struct exchange *x)
 	if (x->content != NULL && x->content->body != NULL && x->started &&
 		(x->pub.body.n != before || x->pub.body_done || had))
 		x->content->body(&x->pub);
+	if (x->pub.body.n < x->body_high)
+		client_read_more(x->client);
 	client_timer(x->client);
 }
 
@@ -186,4 +188,5 @@ lbd_http_body_taken(struct lbd_http *http)
 	if (!lbd_chain_empty(&x->client->in))
 		loop_defer(http_loop, &x->body_run);
 	client_read_more(x->client);
+	client_timer(x->client); /* it waits for the client again */
 }

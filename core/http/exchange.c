@@ -116,7 +116,7 @@ static struct exchange *
 exchange_refused(struct exchange *x, const struct h1_error *e)
 {
 	x->framing.kind = FRAMING_NONE;
-	x->framing.keep_alive = false;
+	x->keep_alive = false;
 	x->linger = true;
 	x->end_cause = "PR";
 	lbd_log(&x->log, LBD_LOG_INFO, 0, "refused request: %s", e->text);

@@ -95,5 +95,5 @@ return_run(struct exchange *x, const struct http_return *r)
 	else if (r->text == NULL && (r->status >= 300 || r->status == 204))
 		error_page_send(x, r->status);
 	else
-		lbd_http_reply_text(&x->pub, r->status, text.n > 0 ? x->c->default_type : LBD_STR(""), text);
+		lbd_http_reply_text(&x->pub, r->status, x->c->default_type, text);
 }

@@ -131,6 +131,7 @@ rule_change(struct exchange *x, const struct rewrite_rule *rule, struct lbd_str 
 	x->pub.has_args = x->pub.args.n > 0;
 	x->pub.uri = path;
 	x->pub.uri_changed = true;
+	x->pub.internal = true;
 	return rule->is_last ? REWRITE_AGAIN : rule->is_break ? REWRITE_BREAK : REWRITE_NEXT;
 }
 

@@ -110,22 +110,40 @@ names_fini(void *arg)
 	map_free(&names->tail);
 }
 
-/* A name that another server of this port has already: the first one keeps it. */
+/* The first one keeps a name; of ".example.org" both halves or none are added. */
+static bool
+name_taken(struct config *c, const struct port_block *p, const struct server_name *name,
+	const struct http_server *other, const struct http_server *server)
+{
+	const struct node *node = name->node != NULL ? name->node : server->node;
+
+	if (other == NULL)
+		return false;
+	bind_warn_at(c, node, name->node != NULL ? name->arg : 0,
+		"server name \"%.*s\" on %.*s belongs to %s already; ignored here", LBD_FMT(name->source),
+		LBD_FMT(p->pub.listener->name), other == server ? "this server" : "another server");
+	return true;
+}
+
 static int
 name_put(struct config *c, const struct port_block *p, const struct server_name *name, struct map *map,
-	struct lbd_str key, struct http_server *server)
+	struct http_server *server)
 {
-	struct http_server *other = map_get(map, key);
-	const struct node *node = name->node != NULL ? name->node : server->node;
-	const char *same = other == server ? "this server" : "another server";
+	return name_taken(c, p, name, map_get(map, name->text), server) ? 0 : map_put(map, name->text, server);
+}
 
-	if (other != NULL) {
-		bind_warn_at(c, node, name->node != NULL ? name->arg : 0,
-			"server name \"%.*s\" on %.*s belongs to %s already; ignored here",
-			LBD_FMT(name->source), LBD_FMT(p->pub.listener->name), same);
+static int
+name_put_dot(struct config *c, const struct port_block *p, const struct server_name *name,
+	struct http_server *server)
+{
+	struct server_names *names = p->pub.names;
+	struct lbd_str bare = lbd_str_skip(name->text, 1);
+
+	if (name_taken(c, p, name, map_get(&names->exact, bare), server))
 		return 0;
-	}
-	return map_put(map, key, server);
+	if (map_get(&names->head, name->text) == NULL && map_put(&names->exact, bare, server) < 0)
+		return -ENOMEM;
+	return name_put(c, p, name, &names->head, server);
 }
 
 /* 0, or -ENOMEM. */
@@ -134,26 +152,24 @@ name_add(struct config *c, const struct port_block *p, const struct server_name 
 	struct http_server *server)
 {
 	struct server_names *names = p->pub.names;
-	struct lbd_str bare = lbd_str_skip(name->text, 1);
 
 	switch (name->kind) {
 	case NAME_EXACT:
-		return name_put(c, p, name, &names->exact, name->text, server);
+		return name_put(c, p, name, &names->exact, server);
 	case NAME_DOT:
-		if (name_put(c, p, name, &names->exact, bare, server) < 0)
-			return -ENOMEM;
-		break;
+		names->head_max = LBD_MAX(names->head_max, name->text.n);
+		return name_put_dot(c, p, name, server);
 	case NAME_HEAD:
-		break;
+		names->head_max = LBD_MAX(names->head_max, name->text.n);
+		return name_put(c, p, name, &names->head, server);
 	case NAME_TAIL:
 		names->tail_max = LBD_MAX(names->tail_max, name->text.n);
-		return name_put(c, p, name, &names->tail, name->text, server);
+		return name_put(c, p, name, &names->tail, server);
 	case NAME_REGEX:
 		names->regexes[names->regex_count++] = (struct regex_name){ name->regex, server };
-		return 0;
+		break;
 	}
-	names->head_max = LBD_MAX(names->head_max, name->text.n);
-	return name_put(c, p, name, &names->head, name->text, server);
+	return 0;
 }
 
 static struct server_names *

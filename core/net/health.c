@@ -55,7 +55,8 @@ server_begin(const struct lbd_upstream *up, struct server *s, uint64_t now, bool
 	uint64_t checked = load(&st->checked_ms);
 
 	if (force) {
-		store(&st->checked_ms, now);
+		/* later than the failure in any case, so that a success forgets it */
+		store(&st->checked_ms, LBD_MAX(now, load(&st->fail_at_ms) + 1));
 		return true;
 	}
 	if (is_recent(s, now))

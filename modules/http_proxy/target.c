@@ -238,11 +238,20 @@ path_escaped(struct proxy *p, struct lbd_str path, struct lbd_str *out)
 	return lbd_http_escape_uri(x, path, out);
 }
 
+/* "rewrite ... break" made a URI of its own: it is passed as it is. */
+static bool
+is_rewritten_here(const struct proxy *p)
+{
+	const struct lbd_http *x = p->x;
+
+	return x->location_rewritten || (x->uri_changed && !lbd_str_starts(x->uri, p->to.prefix));
+}
+
 struct lbd_str
 proxy_target_text(struct proxy *p)
 {
 	struct lbd_http *x = p->x;
-	struct lbd_str uri = x->location_rewritten ? LBD_STR("") : p->to.uri;
+	struct lbd_str uri = is_rewritten_here(p) ? LBD_STR("") : p->to.uri;
 	struct lbd_str path;
 	size_t skip;
 

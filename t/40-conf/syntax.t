@@ -121,8 +121,7 @@ EOT
 
 bad('a module that is not there', "load_module nowhere.so;\nevents { }\n",
 	"lbd.conf:1:13: module file \"nowhere.so\" does not exist\nload_module nowhere.so;\n"
-	. ' ' x 12 . '^' x 10 . "\nhelp: looked for it in $dir/ and " . modules_folder() . "\n"
-	=~ s/\Q$dir\E\///r);
+	. ' ' x 12 . '^' x 10 . "\nhelp: looked for it in  and " . modules_folder() . "\n");
 
 # includes
 spew("$dir/d/2.conf", "worker_processes 2;\n");

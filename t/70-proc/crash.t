@@ -60,7 +60,7 @@ my @left = $lbd->children;
 cmp_ok(scalar @left, '==', 2, 'a worker and control are left');
 $lbd->signal('KILL');
 is($lbd->wait_exit, -9, 'the master is killed');
-ok(wait_for(sub { !grep { kill 0, $_ } @left }), 'its children end');
+ok(wait_for(sub { !grep { is_alive($_) } @left }), 'its children end');
 ok($lbd->wait_log(qr/the master process is gone, shutting down gracefully/), 'and say why');
 ok(-e $lbd->pid_path, 'the pid file is left');
 $lbd->start;

@@ -31,7 +31,7 @@ isnt($pid, 0, 'has a pid file at once');
 is(http_get($lbd->port, '/')->{status}, 200, 'and answers at once');
 is((POSIX::getpgrp() == (split ' ', slurp("/proc/$pid/stat") =~ s/.*\) //r)[2]) + 0, 0, 'in a session of its own');
 is((lbd_run('-p', $lbd->dir, '-s', 'quit'))[0], 0, '-s quit');
-ok(wait_for(sub { !kill 0, $pid }), 'ends it');
+ok(wait_for(sub { !is_alive($pid) }), 'ends it');
 ok(!-e $lbd->pid_path, 'pid file is gone');
 
 # ... and learns when they do not

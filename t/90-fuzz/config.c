@@ -6,7 +6,7 @@
  * does not exist.
  */
 
-#include <unistd.h>
+#include <stdlib.h>
 
 #include <lbd/var.h>
 

@@ -14,7 +14,7 @@ use IO::Socket::INET ();
 use POSIX qw(:sys_wait_h);
 use Time::HiRes qw(time sleep);
 
-our @EXPORT = qw(free_port wait_for slurp spew become has_program skip_without run_program title_of
+our @EXPORT = qw(free_port wait_for slurp spew become has_program skip_without run_program title_of is_alive
 	is_root nobody);
 
 # Seconds after which something that should have happened counts as never.
@@ -134,6 +134,13 @@ sub run_program {
 	my $text = do { local $/; <$out> };
 	close $out;
 	return (WIFSIGNALED($?) ? -WTERMSIG($?) : WEXITSTATUS($?), $text // '');
+}
+
+# It exists and is not just waiting for its parent to notice its end.
+sub is_alive {
+	my ($pid) = @_;
+
+	return (slurp("/proc/$pid/stat") // '') =~ /^\d+ \(.*\) [^ZX] /s;
 }
 
 sub children_of {
