@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/config/describe.h"
 #include "core/http/http.h"
 #include "core/module/index.h"
 #include "core/module/load.h"
@@ -37,6 +38,7 @@ static struct lbd_module *const builtin[] = {
 static const char *const required[] = { "lb_roundrobin", NULL };
 
 /* Static, so that the memory of a process that ends still belongs to somebody. */
+static char **volatile arguments; /* or the compiler would see that nobody reads it */
 static struct options options;
 static struct paths paths;
 static struct plan plan;
@@ -185,12 +187,42 @@ print_index(void)
 	return 1;
 }
 
+static bool
+describe(const char *name, const struct lbd_directive *directives, const struct lbd_variable *variables)
+{
+	if (options.action == ACTION_DIRECTIVES)
+		return describe_directives(name, directives, stdout);
+	describe_variables(name, variables, stdout);
+	return true;
+}
+
+/* Of lbd itself, then of the modules whose files are given. */
+static int
+print_tables(void)
+{
+	bool ok = describe("core", config_directives, NULL);
+	char err[512] = "";
+
+	for (size_t i = 0; builtin[i] != NULL; i++)
+		ok &= describe(builtin[i]->name, builtin[i]->directives, builtin[i]->http_variables);
+	for (unsigned i = 0; i < options.file_count; i++) {
+		const struct lbd_module *m = module_open(options.files[i], err, sizeof(err));
+
+		if (m == NULL) {
+			fprintf(stderr, "lbd: %s\n", err);
+			return 1;
+		}
+		ok &= describe(m->name, m->directives, m->http_variables);
+	}
+	return fflush(stdout) == 0 && ok ? 0 : 1;
+}
+
 static int
 act(void)
 {
 	switch (options.action) {
 	case ACTION_HELP:
-		info_help();
+		info_help(modules_path());
 		return 0;
 	case ACTION_VERSION:
 		info_version();
@@ -200,6 +232,9 @@ act(void)
 		return 0;
 	case ACTION_INDEX:
 		return print_index();
+	case ACTION_DIRECTIVES:
+	case ACTION_VARIABLES:
+		return print_tables();
 	case ACTION_SIGNAL:
 		return signal_running();
 	case ACTION_TEST:
@@ -219,7 +254,8 @@ main(int argc, char **argv)
 
 	log_init();
 	(void)!proc_title_init(argc, &argv);
-	if (options_parse(&options, argc, argv, err, sizeof(err)) < 0) {
+	arguments = argv;
+	if (options_parse(&options, argc, arguments, err, sizeof(err)) < 0) {
 		fprintf(stderr, "lbd: %s\n", err);
 		return 1;
 	}

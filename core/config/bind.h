@@ -82,6 +82,9 @@ struct config_loader {
 	const char *const *required;
 };
 
+/* load_module: the only directive of core/config's own. */
+extern const struct lbd_directive config_directives[];
+
 struct config_args {
 	/* A relative file starts at prefix, or at the working directory when there is no prefix. */
 	const char *file, *prefix, *global;

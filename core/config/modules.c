@@ -33,7 +33,7 @@ load_module_set(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 	return 0;
 }
 
-static const struct lbd_directive own_directives[] = {
+const struct lbd_directive config_directives[] = {
 	{ .name = "load_module", .where = LBD_MAIN, .type = LBD_T_CUSTOM, .flags = LBD_D_REPEAT,
 	  .min_args = 1, .max_args = 1, .set = load_module_set, .syntax = "file",
 	  .help = "loads a module that is not bundled with lbd" },
@@ -296,7 +296,7 @@ modules_load(struct config *c)
 	struct lbd_module *const *m;
 	char err[ERROR_SIZE];
 
-	if (registry_add(&c->binder->registry, NULL, own_directives, err, sizeof(err)) < 0)
+	if (registry_add(&c->binder->registry, NULL, config_directives, err, sizeof(err)) < 0)
 		diag_error(c->diag, NULL, "%s", err);
 	for (m = c->binder->loader->builtin; m != NULL && *m != NULL; m++) {
 		if (add_module(c, *m, err, sizeof(err)) < 0)

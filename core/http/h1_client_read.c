@@ -34,6 +34,8 @@ piece_skip(struct piece *in, size_t n)
 static bool
 gather(struct lbd_call *c, const char *p, size_t n)
 {
+	if (n == 0)
+		return true;
 	if (n > c->gathered_size - c->gathered_n) {
 		size_t size = LBD_MAX(c->gathered_size * 2, c->gathered_n + n + 512);
 		char *bigger = base_realloc(c->gathered, size);

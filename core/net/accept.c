@@ -3,9 +3,9 @@
 /*
  * A worker's side of listeners: it accepts on its own sockets.
  *
- * What a connection is for is decided by the listener's accepted(); how many there may be, by worker_connections
- * (slots.c), which pauses and resumes.  Accepting many at once, and waiting when descriptors or memory are short, is
- * the loop's.
+ * What a connection is for is decided by the listener's accepted(); how many there may be, by
+ * worker_connections (slots.c), which pauses and resumes.  Accepting many at once, and waiting when
+ * descriptors or memory are short, is the loop's.
  */
 
 #include <errno.h>
@@ -64,7 +64,8 @@ listener_take(struct listener *l, struct loop *loop, int fd)
 {
 	if (l->failing) {
 		l->failing = false;
-		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "accepting again on %.*s", LBD_FMT(l->name));
+		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "accepting again on %.*s",
+			LBD_FMT(l->name));
 	}
 	/* what waits goes first */
 	if ((!l->paused || l->stopping) && l->waiting_n == 0)

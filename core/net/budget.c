@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The retry budget of a group: retries of the last interval may be a share of its requests, but a few a second always.
+ * The retry budget of a group: retries of the last interval may be a share of its requests, but a
+ * few a second always.
  *
- * Counts are shared by all workers.  Time is cut in parts of an eighth of the interval; a part that comes round
- * again is cleared by whoever gets there first.  Requests are added in handfuls, so that the shared line is not
- * written for each; what is in a worker's hand meanwhile is a few requests, no more.
+ * Counts are shared by all workers.  Time is cut in parts of an eighth of the interval; a part that
+ * comes round again is cleared by whoever gets there first.  Requests are added in handfuls, so
+ * that the shared line is not written for each; what is in a worker's hand meanwhile is a few
+ * requests, no more.
  */
 
 #include "core/net/upstream_private.h"
@@ -27,8 +29,9 @@ part_get(struct budget *b, uint64_t at)
 	unsigned i = at % BUDGET_PARTS;
 	uint64_t old = atomic_load_explicit(&b->part[i].at, memory_order_relaxed);
 
-	if (old < at && atomic_compare_exchange_strong_explicit(&b->part[i].at, &old, at, memory_order_relaxed,
-			       memory_order_relaxed)) {
+	if (old < at &&
+	    atomic_compare_exchange_strong_explicit(&b->part[i].at, &old, at, memory_order_relaxed,
+						    memory_order_relaxed)) {
 		atomic_store_explicit(&b->part[i].requests, 0, memory_order_relaxed);
 		atomic_store_explicit(&b->part[i].retries, 0, memory_order_relaxed);
 	}
@@ -86,6 +89,7 @@ lbd_upstream_retry_allowed(struct lbd_upstream *up)
 	share = requests * c->budget_percent / PERCENT_ALL;
 	if (retries >= LBD_MAX(floor, share))
 		return false;
-	atomic_fetch_add_explicit(&g->budget->part[at % BUDGET_PARTS].retries, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&g->budget->part[at % BUDGET_PARTS].retries, 1,
+				  memory_order_relaxed);
 	return true;
 }

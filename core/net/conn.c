@@ -3,11 +3,11 @@
 /*
  * The life of a connection: reading, the output queue, ends, closing.
  *
- * How a connection is made to a server is in connect.c; what bytes mean, when to read and how long to wait
- * is the owner's; how bytes get to the kernel is the loop's.
+ * How a connection is made to a server is in connect.c; what bytes mean, when to read and how long
+ * to wait is the owner's; how bytes get to the kernel is the loop's.
  *
- * Invariants: a handler is called from the loop only; nothing but closed() is called after conn_close();
- * closed() is called when neither op is in flight.
+ * Invariants: a handler is called from the loop only; nothing but closed() is called after
+ * conn_close(); closed() is called when neither op is in flight.
  */
 
 #include <errno.h>
@@ -20,8 +20,8 @@
 #include "core/os/sock.h"
 
 /*
- * Bytes of one send at most.  What is sent is given back when all of it is with the kernel, so this bounds what a
- * slow reader holds in vain.
+ * Bytes of one send at most.  What is sent is given back when all of it is with the kernel, so this
+ * bounds what a slow reader holds in vain.
  */
 #define SEND_MAX ((size_t)256 * 1024)
 
@@ -101,8 +101,9 @@ conn_deliver(struct conn *c, struct lbd_buf *b, char *p, size_t n)
 }
 
 /*
- * The kernel tells an error to one call only.  When a send was told of a reset, the next recv finds an innocent
- * end of file; but for EPIPE, where the peer's end came before its reset, that end is no proper one.
+ * The kernel tells an error to one call only.  When a send was told of a reset, the next recv finds
+ * an innocent end of file; but for EPIPE, where the peer's end came before its reset, that end is
+ * no proper one.
  */
 static int
 end_error(const struct conn *c, int err)
@@ -125,8 +126,9 @@ conn_deliver_end(struct conn *c, int err)
 		c->flags |= CONN_DEAD;
 		if (c->err == 0)
 			c->err = err;
+		/* its owner is told that it will not be sent */
 		if (c->out.n > 0)
-			loop_mark(c->loop, &c->dirty); /* its owner is told that it will not be sent */
+			loop_mark(c->loop, &c->dirty);
 	}
 	if (c->h->ended != NULL)
 		c->h->ended(c, err);
@@ -150,7 +152,8 @@ conn_rearm(struct conn *c)
 {
 	const uint32_t never = CONN_CLOSING | CONN_EOF | CONN_CONNECTING;
 
-	if (c->flags & CONN_READING && !(c->flags & never) && c->file.fd >= 0 && !op_in_flight(&c->rx))
+	if (c->flags & CONN_READING && !(c->flags & never) && c->file.fd >= 0 &&
+	    !op_in_flight(&c->rx))
 		op_recv(c->loop, &c->rx, &c->file);
 }
 
@@ -246,7 +249,8 @@ conn_emptied(struct conn *c)
 	}
 	if (!(c->flags & CONN_SHUT) || c->flags & CONN_SHUT_DONE)
 		return;
-	(void)shutdown(c->file.fd, SHUT_WR); /* fails only where the peer is gone, which recv tells */
+	/* fails only where the peer is gone, which recv tells */
+	(void)shutdown(c->file.fd, SHUT_WR);
 	c->flags = (c->flags | CONN_SHUT_DONE) & ~(uint32_t)CONN_HIGH;
 	if (c->h->drained != NULL)
 		c->h->drained(c);
@@ -273,7 +277,8 @@ conn_flush(struct loop *loop, struct dirty *d)
 	int n;
 
 	/* each of these marks c again when it ends */
-	if (c->flags & (CONN_CLOSING | CONN_CONNECTING | CONN_CORKED) || c->file.fd < 0 || op_in_flight(&c->tx))
+	if (c->flags & (CONN_CLOSING | CONN_CONNECTING | CONN_CORKED) || c->file.fd < 0 ||
+	    op_in_flight(&c->tx))
 		return;
 	if (c->flags & (CONN_DEAD | CONN_SEND_FAILED)) {
 		conn_send_fail(c, c->err);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A connection, either side: a descriptor, one recv and one send in flight, an output queue, a timeout.
+ * A connection, either side: a descriptor, one recv and one send in flight, an output queue, a
+ * timeout.
  *
  * Life: conn_init() with a handler; callbacks of the handler run from the loop only; conn_close()
  * marks, cancels and returns; when nothing is in flight any more the descriptor is closed and
@@ -28,29 +29,38 @@ struct transport;
 struct conn_handler {
 	const char *name; /* "http client", "http server": for status and debugging */
 	/*
-	 * Bytes came.  b is taken by the callee (one reference; lbd_buf_unref() when done).  May come even
-	 * after conn_read_stop() (what was already received) but never after conn_close().
+	 * Bytes came.  b is taken by the callee (one reference; lbd_buf_unref() when done).  May
+	 * come even after conn_read_stop() (what was already received) but never after
+	 * conn_close().
 	 */
 	void (*received)(struct conn *c, struct lbd_buf *b, char *p, size_t n);
 	/*
-	 * No more bytes will come: end of file (err 0: the peer finished sending, sending to it still works) or an
-	 * error (positive errno: the connection is dead both ways).  Once; reading has stopped.
+	 * No more bytes will come: end of file (err 0: the peer finished sending, sending to it
+	 * still works) or an error (positive errno: the connection is dead both ways).  Once;
+	 * reading has stopped.
 	 */
 	void (*ended)(struct conn *c, int err);
-	/* conn_connect() finished: 0 or a positive errno (ETIMEDOUT from connect_timeout included). */
+	/* conn_connect() finished: 0 or a positive errno (ETIMEDOUT from its timeout included). */
 	void (*connected)(struct conn *c, int err);
-	/* The queue fell to low_mark or below after having been above it, or is empty and a shutdown was done. */
+	/*
+	 * The queue fell to low_mark or below after having been above it, or is empty and a
+	 * shutdown was done.
+	 */
 	void (*drained)(struct conn *c);
 	/*
-	 * Sending failed (positive errno); the queue was dropped, and so will be what is queued later.  Once;
-	 * ended() may follow (what the peer sent before is still read) or may have come before.
+	 * Sending failed (positive errno); the queue was dropped, and so will be what is queued
+	 * later.  Once; ended() may follow (what the peer sent before is still read) or may have
+	 * come before.
 	 */
 	void (*send_failed)(struct conn *c, int err);
 	void (*timeout)(struct conn *c);
 	void (*closed)(struct conn *c);
 };
 
-/* A layer between conn and socket; plain adds nothing, tls and others encrypt.  NULL members: as plain. */
+/*
+ * A layer between conn and socket; plain adds nothing, tls and others encrypt.  NULL members: as
+ * plain.
+ */
 struct transport {
 	const char *name;
 	/* Raw bytes from the socket; hands on what is inside with conn_deliver(). */
@@ -90,7 +100,7 @@ struct conn {
 	struct lbd_chain out;            /* queued, not yet with the kernel */
 	struct lbd_chain sending;        /* with the kernel until tx is done */
 	uint64_t received, sent;         /* bytes, all time */
-	void *guest;                     /* borrowed: who has c for a while (tunnel, idle list) and its h */
+	void *guest;                     /* borrowed: who has c and its h for a while */
 	int err;                         /* errno of the first failure; 0: none */
 	struct sockaddr_in6 to;          /* IPv4 or IPv6 address, while connecting */
 };
@@ -107,8 +117,8 @@ void conn_read_start(struct conn *c);
 void conn_read_stop(struct conn *c);
 
 /*
- * Queues chain's bytes (it is empty afterwards; a failed chain ends in send_failed(ENOMEM)); they leave at the end of
- * the turn.
+ * Queues chain's bytes (it is empty afterwards; a failed chain ends in send_failed(ENOMEM)); they
+ * leave at the end of the turn.
  */
 void conn_send(struct conn *c, struct lbd_chain *chain);
 /* To append to c->out directly, then conn_dirty(). */
@@ -137,8 +147,9 @@ conn_is_closing(const struct conn *c)
 void conn_timeout(struct conn *c, uint64_t ms);
 
 /*
- * Bytes of ours the peer has acknowledged so far (TCP) or taken from our socket: a number that moves as long as
- * a slow reader reads, although one send may take long.  For timeout(): compare with what it was.
+ * Bytes of ours the peer has acknowledged so far (TCP) or taken from our socket: a number that
+ * moves as long as a slow reader reads, although one send may take long.  For timeout(): compare
+ * with what it was.
  */
 uint64_t conn_acked(const struct conn *c);
 
@@ -148,9 +159,10 @@ void conn_deliver(struct conn *c, struct lbd_buf *b, char *p, size_t n);
 void conn_deliver_end(struct conn *c, int err);
 
 /*
- * Makes a socket and connects it.  bind may be NULL, o too.  handler->connected follows, never inside this call; to and
- * *o may go as soon as this returned.  0, or -errno when there is no socket to be had (then nothing follows).
- * Until connected(), the conn's timer is the connect timeout: no conn_timeout().
+ * Makes a socket and connects it.  bind may be NULL, o too.  handler->connected follows, never
+ * inside this call; to and *o may go as soon as this returned.  0, or -errno when there is no
+ * socket to be had (then nothing follows).  Until connected(), the conn's timer is the connect
+ * timeout: no conn_timeout().
  */
 struct connect_options {
 	const struct addr *bind;     /* local address, port 0: any */
@@ -166,14 +178,13 @@ int conn_peer(const struct conn *c, struct addr *out);
 int conn_local(const struct conn *c, struct addr *out);
 
 /*
- * Splices two connections together: everything received on one is sent on the other, half-closes are
- * passed on, back-pressure by high/low marks.  From the call on both belong to the tunnel; done(arg, ...) runs once,
- * when both directions ended, failed, or idle_ms passed without a byte; then the tunnel has closed both (their own
- * handlers' closed() run as always) and *t is no more.  pending bytes already read from either side are given with
- * the call (taken).
- * A side that failed takes the other with it: what was received before is still sent, then a reset follows
- * where the peer has everything, else an ordinary end.
- * 0 or -ENOMEM (nothing changed).
+ * Splices two connections together: everything received on one is sent on the other, half-closes
+ * are passed on, back-pressure by high/low marks.  From the call on both belong to the tunnel;
+ * done(arg, ...) runs once, when both directions ended, failed, or idle_ms passed without a byte;
+ * then the tunnel has closed both (their own handlers' closed() run as always) and *t is no more.
+ * pending bytes already read from either side are given with the call (taken).  A side that failed
+ * takes the other with it: what was received before is still sent, then a reset follows where the
+ * peer has everything, else an ordinary end.  0 or -ENOMEM (nothing changed).
  */
 struct tunnel;
 struct tunnel_conf {
@@ -183,8 +194,9 @@ struct tunnel_conf {
 	void (*done)(void *arg, uint64_t to_server, uint64_t to_client, int err);
 	void *arg;
 };
-int tunnel_start(struct tunnel **t, struct conn *client, struct conn *server, struct lbd_chain *to_server,
-	struct lbd_chain *to_client, const struct tunnel_conf *conf);
+int tunnel_start(struct tunnel **t, struct conn *client, struct conn *server,
+		 struct lbd_chain *to_server, struct lbd_chain *to_client,
+		 const struct tunnel_conf *conf);
 void tunnel_stop(struct tunnel **t); /* closes both; done() is not called */
 
 #endif

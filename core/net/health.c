@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Passive health, by nginx's rules: max_fails failures within fail_timeout, and a server gets no requests for
- * fail_timeout; then one request finds out how it is.  Failures of the only server of a group do not count.
+ * Passive health, by nginx's rules: max_fails failures within fail_timeout, and a server gets no
+ * requests for fail_timeout; then one request finds out how it is.  Failures of the only server of
+ * a group do not count.
  *
- * Three words are shared by all workers and written without a lock: fails, the time of the last failure, and the
- * time the server was last "checked": it failed, or was chosen after fail_timeout without a look.  A success forgets
- * all failures when such a look began after the last of them.  Two processes that write at once lose a count, not
- * the meaning.
+ * Three words are shared by all workers and written without a lock: fails, the time of the last
+ * failure, and the time the server was last "checked": it failed, or was chosen after fail_timeout
+ * without a look.  A success forgets all failures when such a look began after the last of them.
+ * Two processes that write at once lose a count, not the meaning.
  */
 
 #include <lbd/log.h>
@@ -61,8 +62,10 @@ server_begin(const struct lbd_upstream *up, struct server *s, uint64_t now, bool
 	}
 	if (is_recent(s, now))
 		return !has_failed(up, s);
-	return atomic_compare_exchange_strong_explicit(&st->checked_ms, &checked, now, memory_order_relaxed,
-		       memory_order_relaxed) || !has_failed(up, s);
+	return atomic_compare_exchange_strong_explicit(&st->checked_ms, &checked, now,
+						       memory_order_relaxed,
+						       memory_order_relaxed) ||
+	       !has_failed(up, s);
 }
 
 static void
@@ -71,8 +74,9 @@ log_disabled(const struct lbd_upstream *up, const struct server *s, uint32_t fai
 	bool whole = s->fail_timeout_ms % 1000 == 0;
 
 	lbd_log(lbd_log_process(), LBD_LOG_WARN, 0,
-		"upstream \"%.*s\": server \"%.*s\" disabled for %llu%s after %u failure%s", LBD_FMT(up->name),
-		LBD_FMT(s->pub.name), (unsigned long long)(whole ? s->fail_timeout_ms / 1000 : s->fail_timeout_ms),
+		"upstream \"%.*s\": server \"%.*s\" disabled for %llu%s after %u failure%s",
+		LBD_FMT(up->name), LBD_FMT(s->pub.name),
+		(unsigned long long)(whole ? s->fail_timeout_ms / 1000 : s->fail_timeout_ms),
 		whole ? "s" : "ms", fails, fails == 1 ? "" : "s");
 }
 
@@ -104,8 +108,9 @@ server_succeeded(const struct lbd_upstream *up, struct server *s)
 		return;
 	fails = atomic_exchange_explicit(&st->fails, 0, memory_order_relaxed);
 	if (s->max_fails > 0 && fails >= s->max_fails)
-		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "upstream \"%.*s\": server \"%.*s\" is back",
-			LBD_FMT(up->name), LBD_FMT(s->pub.name));
+		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
+			"upstream \"%.*s\": server \"%.*s\" is back", LBD_FMT(up->name),
+			LBD_FMT(s->pub.name));
 }
 
 /* What was to find out how a failed server is found out nothing: the next request may. */
@@ -117,12 +122,13 @@ server_unknown(const struct lbd_upstream *up, struct server *s)
 	uint64_t fail_at = load(&st->fail_at_ms);
 
 	if (has_failed(up, s) && checked > fail_at)
-		atomic_compare_exchange_strong_explicit(&st->checked_ms, &checked, fail_at, memory_order_relaxed,
-			memory_order_relaxed);
+		atomic_compare_exchange_strong_explicit(&st->checked_ms, &checked, fail_at,
+							memory_order_relaxed, memory_order_relaxed);
 }
 
 void
-server_ended(const struct lbd_upstream *up, struct server *s, enum lbd_pick_outcome outcome, uint64_t now)
+server_ended(const struct lbd_upstream *up, struct server *s, enum lbd_pick_outcome outcome,
+	     uint64_t now)
 {
 	switch (outcome) {
 	case LBD_PICK_OK:

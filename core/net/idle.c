@@ -3,9 +3,10 @@
 /*
  * Idle server connections of this worker, kept for the next request.
  *
- * An idle connection belongs to this file: it is being read, and whatever comes from it, be it bytes, an end or an
- * error, closes it; so does time.  What a connection may be used for again is in its key, which its owner makes; that it
- * is at the exact end of a response is the owner's promise.
+ * An idle connection belongs to this file: it is being read, and whatever comes from it, be it
+ * bytes, an end or an error, closes it; so does time.  What a connection may be used for again is
+ * in its key, which its owner makes; that it is at the exact end of a response is the owner's
+ * promise.
  */
 
 #include <lbd/log.h>
@@ -84,7 +85,8 @@ idle_received(struct conn *c, struct lbd_buf *b, char *p, size_t n)
 	lbd_buf_unref(&b);
 	if (is_listed(ic))
 		lbd_log(lbd_log_process(), LBD_LOG_INFO, 0,
-			"upstream \"%.*s\": server \"%.*s\" sent %zu bytes nobody asked for on an idle connection; closed",
+			"upstream \"%.*s\": server \"%.*s\" sent %zu bytes on an idle "
+			"connection; closed",
 			LBD_FMT(ic->upstream->name), LBD_FMT(ic->server->pub.name), n);
 	idle_drop(ic);
 }
@@ -130,7 +132,10 @@ static const struct conn_handler idle_handler = {
 
 /* --- keeping --- */
 
-/* keepalive_time give or take a tenth, always the same for one connection, so that they do not expire together. */
+/*
+ * keepalive_time give or take a tenth, always the same for one connection, so that they do not
+ * expire together.
+ */
 static uint64_t
 age_limit(const struct idle_conn *ic, uint64_t time_ms)
 {
@@ -144,11 +149,11 @@ is_worth_keeping(const struct lbd_upstream *up, const struct idle_conn *ic)
 {
 	const struct upstream_keepalive *k = &up->keepalive;
 	const struct conn *c = ic->conn;
-	const uint32_t unclean = CONN_EOF | CONN_CLOSING | CONN_SHUT | CONN_CONNECTING | CONN_DEAD | CONN_FINISHING |
-				 CONN_SEND_FAILED;
+	const uint32_t unclean = CONN_EOF | CONN_CLOSING | CONN_SHUT | CONN_CONNECTING | CONN_DEAD |
+				 CONN_FINISHING | CONN_SEND_FAILED;
 
-	return !(c->flags & unclean) && conn_queued(c) == 0 && k->connections > 0 && ic->requests < k->requests &&
-	       clock_ms() - ic->born_ms < age_limit(ic, k->time_ms);
+	return !(c->flags & unclean) && conn_queued(c) == 0 && k->connections > 0 &&
+	       ic->requests < k->requests && clock_ms() - ic->born_ms < age_limit(ic, k->time_ms);
 }
 
 void

@@ -3,8 +3,8 @@
 /*
  * The words of a listen directive: addresses and socket options.
  *
- * Words that belong to a protocol (ssl, default_server) are handed to its owner; which listeners exist and whether
- * their options agree is decided in listener.c.
+ * Words that belong to a protocol (ssl, default_server) are handed to its owner; which listeners
+ * exist and whether their options agree is decided in listener.c.
  */
 
 #include <errno.h>
@@ -24,7 +24,8 @@
 static int
 param_error(struct lbd_conf *cf, unsigned i, struct lbd_str value, const char *allowed)
 {
-	return lbd_conf_error(cf, i, "\"%.*s\" is not allowed here; allowed are %s", LBD_FMT(value), allowed);
+	return lbd_conf_error(cf, i, "\"%.*s\" is not allowed here; allowed are %s", LBD_FMT(value),
+			      allowed);
 }
 
 static int
@@ -130,7 +131,8 @@ set_so_keepalive(struct lbd_conf *cf, unsigned i, struct lbd_str value, struct l
 		rest = lbd_str_skip(rest, (size_t)colon + 1);
 	}
 	if (k < LBD_ARRAY_LEN(parts) || value.n == 2)
-		return param_error(cf, i, value, "\"on\", \"off\" and idle:interval:count, as 30m::10");
+		return param_error(cf, i, value,
+				   "\"on\", \"off\" and idle:interval:count, as 30m::10");
 	o->keepalive = 1;
 	return 0;
 }
@@ -140,7 +142,8 @@ set_ignored(struct lbd_conf *cf, unsigned i, struct lbd_str value, struct listen
 {
 	(void)value;
 	(void)o;
-	lbd_conf_warn(cf, i, "\"%.*s\" has no meaning on Linux; ignored", LBD_FMT(lbd_conf_arg(cf, i)));
+	lbd_conf_warn(cf, i, "\"%.*s\" has no meaning on Linux; ignored",
+		      LBD_FMT(lbd_conf_arg(cf, i)));
 	return 0;
 }
 
@@ -173,8 +176,9 @@ static const struct param {
 };
 
 static const char *const param_words[] = {
-	"backlog=", "rcvbuf=", "sndbuf=", "fastopen=", "ipv6only=", "so_keepalive=", "deferred", "reuseport",
-	"bind", "default_server", "ssl", "http2", "quic", "proxy_protocol", NULL,
+	"backlog=",      "rcvbuf=",  "sndbuf=",   "fastopen=",      "ipv6only=",
+	"so_keepalive=", "deferred", "reuseport", "bind",           "default_server",
+	"ssl",           "http2",    "quic",      "proxy_protocol", NULL,
 };
 
 static const struct param *
@@ -185,7 +189,8 @@ param_find(const struct lbd_conf *cf, unsigned i, struct lbd_str *value)
 
 	for (p = params; p < params + LBD_ARRAY_LEN(params); p++) {
 		*value = LBD_STR("");
-		if (p->has_value ? lbd_conf_param(cf, i, p->name, value) : lbd_str_eq(word, lbd_str_c(p->name)))
+		if (p->has_value ? lbd_conf_param(cf, i, p->name, value)
+				 : lbd_str_eq(word, lbd_str_c(p->name)))
 			return p;
 	}
 	return NULL;
@@ -193,7 +198,8 @@ param_find(const struct lbd_conf *cf, unsigned i, struct lbd_str *value)
 
 static int
 parse_param(struct lbd_conf *cf, unsigned i, struct listen_options *o,
-	int (*other)(struct lbd_conf *cf, unsigned arg, struct lbd_str word, void *data), void *data)
+	    int (*other)(struct lbd_conf *cf, unsigned arg, struct lbd_str word, void *data),
+	    void *data)
 {
 	struct lbd_str word = lbd_conf_arg(cf, i);
 	struct lbd_str value;
@@ -249,10 +255,12 @@ split_name(struct lbd_str s, struct lbd_str *host, uint16_t *first, uint16_t *la
 	if (colon >= 0) {
 		port = lbd_str_skip(s, (size_t)colon + 1);
 		dash = lbd_str_find(port, '-', 0);
-		if (!lbd_str_to_u64(dash < 0 ? port : lbd_str_head(port, (size_t)dash), UINT16_MAX, &v))
+		if (!lbd_str_to_u64(dash < 0 ? port : lbd_str_head(port, (size_t)dash), UINT16_MAX,
+				    &v))
 			return false;
 		w = v;
-		if (dash >= 0 && !lbd_str_to_u64(lbd_str_skip(port, (size_t)dash + 1), UINT16_MAX, &w))
+		if (dash >= 0 &&
+		    !lbd_str_to_u64(lbd_str_skip(port, (size_t)dash + 1), UINT16_MAX, &w))
 			return false;
 	} else {
 		w = v;
@@ -272,13 +280,15 @@ add_name(struct lbd_conf *cf, struct listen_spec *out, struct lbd_str text)
 
 	if (!split_name(text, &host, &first, &last) || !host_is_name(host))
 		return lbd_conf_error(cf, 1,
-			"\"%.*s\" is not an address; allowed are address:port, port, [address]:port and unix:path",
-			LBD_FMT(text));
+				      "\"%.*s\" is not an address; allowed are address:port, port, "
+				      "[address]:port and unix:path",
+				      LBD_FMT(text));
 	n = host_find(lbd_conf_pool(cf), host, first, found, (int)LBD_ARRAY_LEN(found));
 	if (n == -ENOMEM)
 		return lbd_conf_error(cf, 1, "out of memory");
 	if (n == 0)
-		return lbd_conf_error(cf, 1, "could not find the address of \"%.*s\"", LBD_FMT(host));
+		return lbd_conf_error(cf, 1, "could not find the address of \"%.*s\"",
+				      LBD_FMT(host));
 	for (i = 0; i < n; i++) {
 		if (add_range(cf, out, &found[i], last) < 0)
 			return -1;
@@ -308,14 +318,16 @@ check_options(struct lbd_conf *cf, const struct listen_spec *s, unsigned ipv6onl
 
 	for (i = 0; ipv6only_arg > 0 && i < s->n; i++) {
 		if (addr_family(&s->addr[i]) != AF_INET6)
-			return lbd_conf_error(cf, ipv6only_arg, "\"ipv6only\" is for IPv6 addresses");
+			return lbd_conf_error(cf, ipv6only_arg,
+					      "\"ipv6only\" is for IPv6 addresses");
 	}
 	return 0;
 }
 
 int
 listen_parse(struct lbd_conf *cf, struct listen_spec *out,
-	int (*other)(struct lbd_conf *cf, unsigned arg, struct lbd_str word, void *data), void *data)
+	     int (*other)(struct lbd_conf *cf, unsigned arg, struct lbd_str word, void *data),
+	     void *data)
 {
 	unsigned i, ipv6only_arg = 0;
 	struct lbd_str value;

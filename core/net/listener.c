@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Which listeners there are, and the master's side of them: sockets are made, bound and set to listen.
+ * Which listeners there are, and the master's side of them: sockets are made, bound and set to
+ * listen.
  *
- * For TCP every worker gets a socket of its own on the same address (SO_REUSEPORT), so that the kernel spreads
- * connections and no worker wakes for another's.  That option would also let a second server share the address in
- * silence; a probe without it finds out first, unless "reuseport" was written: then sharing is wanted.  All probes
- * come before the first socket listens, or an address and the wildcard of one configuration would meet.
+ * For TCP every worker gets a socket of its own on the same address (SO_REUSEPORT), so that the
+ * kernel spreads connections and no worker wakes for another's.  That option would also let a
+ * second server share the address in silence; a probe without it finds out first, unless
+ * "reuseport" was written: then sharing is wanted.  All probes come before the first socket
+ * listens, or an address and the wildcard of one configuration would meet.
  *
  * Accepting is in accept.c.
  */
@@ -34,8 +36,9 @@ static bool
 same_options(const struct listen_options *a, const struct listen_options *b)
 {
 	return a->backlog == b->backlog && a->rcvbuf == b->rcvbuf && a->sndbuf == b->sndbuf &&
-	       a->fastopen == b->fastopen && a->keepalive == b->keepalive && a->keepidle == b->keepidle &&
-	       a->keepintvl == b->keepintvl && a->keepcnt == b->keepcnt && a->deferred == b->deferred &&
+	       a->fastopen == b->fastopen && a->keepalive == b->keepalive &&
+	       a->keepidle == b->keepidle && a->keepintvl == b->keepintvl &&
+	       a->keepcnt == b->keepcnt && a->deferred == b->deferred &&
 	       a->reuseport == b->reuseport && a->ipv6only == b->ipv6only && a->bind == b->bind;
 }
 
@@ -55,8 +58,8 @@ take_options(struct lbd_conf *cf, struct listener *l, const struct listen_option
 	if (same_options(&l->o, o))
 		return 0;
 	at = node_place(l->options_node, 1);
-	return lbd_conf_error(cf, 1, "options for %.*s were already given at %s:%u", LBD_FMT(l->name),
-		at.src == NULL ? "" : at.src->name, at.line);
+	return lbd_conf_error(cf, 1, "options for %.*s were already given at %s:%u",
+			      LBD_FMT(l->name), at.src == NULL ? "" : at.src->name, at.line);
 }
 
 static struct listener *
@@ -74,7 +77,8 @@ listener_find(struct net_conf *net, const struct addr *a)
 }
 
 static struct listener *
-listener_add(struct lbd_conf *cf, struct net_conf *net, const struct addr *a, const struct listen_options *o)
+listener_add(struct lbd_conf *cf, struct net_conf *net, const struct addr *a,
+	     const struct listen_options *o)
 {
 	struct lbd_pool *pool = lbd_conf_pool(cf);
 	struct listener *l = lbd_pool_zalloc(pool, sizeof(*l));
@@ -151,12 +155,13 @@ open_error(const struct opening *o, const struct listener *l, const char *what, 
 	struct lbd_str reason = errno_text(-rc, text, sizeof(text));
 
 	if (rc == -EADDRINUSE && o->testing) {
-		bind_warn_at(o->c, l->node, 1, "could not %s %.*s: %.*s (%d); by the lbd that runs?", what,
-			LBD_FMT(l->name), LBD_FMT(reason), -rc);
+		bind_warn_at(o->c, l->node, 1,
+			     "could not %s %.*s: %.*s (%d); by the lbd that runs?", what,
+			     LBD_FMT(l->name), LBD_FMT(reason), -rc);
 		return 0;
 	}
-	return bind_error_at(o->c, l->node, 1, "could not %s %.*s: %.*s (%d)", what, LBD_FMT(l->name),
-		LBD_FMT(reason), -rc);
+	return bind_error_at(o->c, l->node, 1, "could not %s %.*s: %.*s (%d)", what,
+			     LBD_FMT(l->name), LBD_FMT(reason), -rc);
 }
 
 /* A socket that can be bound to l's address.  Or -errno. */
@@ -209,7 +214,9 @@ probe(struct opening *o, const struct listener *l)
 	return rc < 0 ? open_error(o, l, "bind to", rc) : 0;
 }
 
-/* What is to be set on a TCP socket; all of it is inherited by the connections it accepts (tcp(7)). */
+/*
+ * What is to be set on a TCP socket; all of it is inherited by the connections it accepts (tcp(7)).
+ */
 static int
 set_tcp_options(int fd, const struct listen_options *o, const char **what)
 {
@@ -305,7 +312,8 @@ test_path(const struct opening *o, const struct listener *l)
 	if (slash == NULL || slash == path)
 		return 0;
 	dir.u.un.sun_path[slash - path] = '\0';
-	return access(dir.u.un.sun_path, W_OK | X_OK) == 0 ? 0 : open_error(o, l, "bind to", -errno);
+	return access(dir.u.un.sun_path, W_OK | X_OK) == 0 ? 0
+							   : open_error(o, l, "bind to", -errno);
 }
 
 /* Calls fn for each listener, so that all that is wrong is seen. */
@@ -381,7 +389,9 @@ listeners_close(struct config *c)
 	LBD_LIST_EACH(p, tmp, listeners_of(c)) {
 		struct listener *l = LBD_LIST_ITEM(p, struct listener, link);
 
-		if (drop_sockets(l) && is_unix(l) && unlink(l->addr.u.un.sun_path) < 0 && errno != ENOENT)
-			lbd_log(lbd_log_process(), LBD_LOG_WARN, errno, "could not remove %.*s", LBD_FMT(l->name));
+		if (drop_sockets(l) && is_unix(l) && unlink(l->addr.u.un.sun_path) < 0 &&
+		    errno != ENOENT)
+			lbd_log(lbd_log_process(), LBD_LOG_WARN, errno, "could not remove %.*s",
+				LBD_FMT(l->name));
 	}
 }

@@ -3,9 +3,9 @@
 /*
  * Listeners: accepting sockets and their options.
  *
- * While configuring, listen directives add listeners (one per address, options merged, conflicts are
- * errors).  The master opens them: for TCP one SO_REUSEPORT socket per worker, for unix
- * sockets one that all share.  A worker starts accepting on its own.
+ * While configuring, listen directives add listeners (one per address, options merged, conflicts
+ * are errors).  The master opens them: for TCP one SO_REUSEPORT socket per worker, for unix sockets
+ * one that all share.  A worker starts accepting on its own.
  */
 
 #ifndef LBD_CORE_NET_LISTENER_H
@@ -30,7 +30,7 @@ struct listen_options {
 struct listener {
 	struct lbd_list link;          /* in net_conf.listeners */
 	struct addr addr;
-	struct lbd_str name;           /* "127.0.0.1:80", "[::]:80", "unix:/path": for logs and variables */
+	struct lbd_str name;           /* "127.0.0.1:80", "[::]:80", "unix:/path" */
 	struct listen_options o;
 	const struct node *node;       /* first listen directive, for errors */
 	const struct node *options_node; /* the one that gave socket options, or NULL */
@@ -52,40 +52,52 @@ struct listener {
 	bool failing;                  /* the last accept failed, and that was logged */
 };
 
-/* Reads "address [parameters]" of a listen directive from argument 1 on: known socket parameters are consumed,
- * others given to other(cf, arg, word) which returns 0 when it knows them, 1 when not, -1 after an error.  A port range
- * gives several addresses.  0, or -1 after errors. */
+/*
+ * Reads "address [parameters]" of a listen directive from argument 1 on: known socket parameters
+ * are consumed, others given to other(cf, arg, word) which returns 0 when it knows them, 1 when
+ * not, -1 after an error.  A port range gives several addresses.  0, or -1 after errors.
+ */
 struct listen_spec {
-	struct addr addr[64];          /* a name may have several addresses, a range many ports: first ones */
+	struct addr addr[64];          /* a name may have several, a range many ports */
 	struct lbd_list extra;         /* (ranges longer than 64: error) */
 	unsigned n;
 	struct listen_options o;
 };
 int listen_parse(struct lbd_conf *cf, struct listen_spec *out,
-	int (*other)(struct lbd_conf *cf, unsigned arg, struct lbd_str word, void *data), void *data);
+		 int (*other)(struct lbd_conf *cf, unsigned arg, struct lbd_str word, void *data),
+		 void *data);
 
-/* The listener of this address, made at the first call; NULL after an error (conflicting options, no memory). */
-struct listener *listener_get(struct lbd_conf *cf, const struct addr *a, const struct listen_options *o);
+/*
+ * The listener of this address, made at the first call; NULL after an error (conflicting options,
+ * no memory).
+ */
+struct listener *listener_get(struct lbd_conf *cf, const struct addr *a,
+			      const struct listen_options *o);
 struct lbd_list *listeners_of(struct config *c);
 
 /*
- * Master: opens and binds all sockets for workers workers.  Errors are reported at the listen line ("could not bind to
- * 127.0.0.1:80: address already in use (98)").  A port that was in use gets a second to become free.
- * testing: bind, then close again; a port in use is a warning only, for that may be the lbd that runs.  0 or -1.
+ * Master: opens and binds all sockets for workers workers.  Errors are reported at the listen line
+ * ("could not bind to 127.0.0.1:80: address already in use (98)").  A port that was in use gets a
+ * second to become free.  testing: bind, then close again; a port in use is a warning only, for
+ * that may be the lbd that runs.  0 or -1.
  */
 int listeners_open(struct config *c, unsigned workers, bool testing);
 void listeners_close(struct config *c);   /* master: also removes unix socket files it made */
-void listeners_drop(struct config *c);    /* a process that does not accept: closes its descriptors, nothing else */
+void listeners_drop(struct config *c);    /* who does not accept: closes its descriptors only */
 
-/* Worker: starts accepting on own sockets (slot = worker number); closes the others' descriptors. */
+/* Worker: accepts on its own sockets (slot = worker number); closes the others' descriptors. */
 int listeners_start(struct config *c, struct loop *loop, unsigned slot);
 /*
- * Stops accepting, and then closes the worker's descriptors.  Connections that were accepted already still come to
- * accepted(), within the next turns; listeners_stopped() says that none will any more.
+ * Stops accepting, and then closes the worker's descriptors.  Connections that were accepted
+ * already still come to accepted(), within the next turns; listeners_stopped() says that none will
+ * any more.
  */
 void listeners_stop(struct config *c, struct loop *loop);
 bool listeners_stopped(struct config *c);
-/* worker_connections reached / free again.  What was accepted before a pause took hold waits for the end of it. */
+/*
+ * worker_connections reached / free again.  What was accepted before a pause took hold waits for
+ * the end of it.
+ */
 void listeners_pause(struct config *c, struct loop *loop);
 void listeners_resume(struct config *c, struct loop *loop);
 

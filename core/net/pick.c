@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * One choice of a server: who is eligible is decided here, which of those it is by the group's balancing method.
+ * One choice of a server: who is eligible is decided here, which of those it is by the group's
+ * balancing method.
  *
- * Primaries come first, backups when no primary is left, and when nobody is left at all only because servers
- * have failed lately, the one whose last failure is longest ago gets one try (no_live_action).
+ * Primaries come first, backups when no primary is left, and when nobody is left at all only
+ * because servers have failed lately, the one whose last failure is longest ago gets one try
+ * (no_live_action).
  *
- * Other workers choose at the same time.  A server is claimed with atomic operations after the method has named it;
- * who comes too late (the last of max_conns, the one request that may look after a failed server) asks the method
- * again without that server.
+ * Other workers choose at the same time.  A server is claimed with atomic operations after the
+ * method has named it; who comes too late (the last of max_conns, the one request that may look
+ * after a failed server) asks the method again without that server.
  */
 
 #include <errno.h>
@@ -53,7 +55,8 @@ note_tried(struct lbd_pick *p, const struct lbd_server *s)
 	unsigned n = p->upstream->n;
 
 	if (p->tried == NULL)
-		p->tried = n <= 64 ? &p->first_tried : lbd_pool_zalloc(p->pool, (n + 63) / 64 * sizeof(uint64_t));
+		p->tried = n <= 64 ? &p->first_tried
+				   : lbd_pool_zalloc(p->pool, (n + 63) / 64 * sizeof(uint64_t));
 	if (p->tried == NULL)
 		return false;
 	p->tried[s->index / 64] |= UINT64_C(1) << (s->index % 64);
@@ -92,7 +95,8 @@ obstacle_of(const struct lbd_pick *p, const struct server *s, uint64_t now)
 }
 
 static void
-collect(const struct lbd_pick *p, struct lbd_candidates *c, unsigned from, unsigned to, uint64_t now)
+collect(const struct lbd_pick *p, struct lbd_candidates *c, unsigned from, unsigned to,
+	uint64_t now)
 {
 	unsigned i;
 
@@ -110,8 +114,8 @@ collect(const struct lbd_pick *p, struct lbd_candidates *c, unsigned from, unsig
 /* --- claiming --- */
 
 /*
- * The row is written first and cleared last, so that a process that dies in between is taken back too much,
- * which stops at zero, and not too little, which would stay for ever.
+ * The row is written first and cleared last, so that a process that dies in between is taken back
+ * too much, which stops at zero, and not too little, which would stay for ever.
  */
 static void
 row_add(const struct lbd_upstream *up, const struct server *s, uint32_t n)
@@ -120,7 +124,8 @@ row_add(const struct lbd_upstream *up, const struct server *s, uint32_t n)
 
 	if (row != NULL)
 		atomic_store_explicit(&row[s->slot],
-			atomic_load_explicit(&row[s->slot], memory_order_relaxed) + n, memory_order_relaxed);
+				      atomic_load_explicit(&row[s->slot], memory_order_relaxed) + n,
+				      memory_order_relaxed);
 }
 
 static bool
@@ -137,7 +142,8 @@ count_in(const struct server *s)
 	do {
 		if (n >= s->max_conns)
 			return false;
-	} while (!atomic_compare_exchange_weak_explicit(p, &n, n + 1, memory_order_relaxed, memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(p, &n, n + 1, memory_order_relaxed,
+							memory_order_relaxed));
 	return true;
 }
 

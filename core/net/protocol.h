@@ -14,7 +14,10 @@ struct protocol {
 	const char *name;
 	/* Worker, before it accepts. 0 or -errno. */
 	int (*start)(struct config *c, struct loop *loop, unsigned slot);
-	/* No more connections come: close idle ones now, let busy ones finish with Connection: close. */
+	/*
+	 * No more connections come: close idle ones now, let busy ones finish with Connection:
+	 * close.
+	 */
 	void (*drain)(void);
 	/* Close everything now (TERM, worker_shutdown_timeout). */
 	void (*abort)(void);

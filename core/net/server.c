@@ -3,8 +3,8 @@
 /*
  * The server directive: an address or a name, which may stand for several servers, and parameters.
  *
- * What parameters mean while serving is decided in pick.c and health.c; whether the balancing method honours them, in
- * upstream.c, where the method is known.
+ * What parameters mean while serving is decided in pick.c and health.c; whether the balancing
+ * method honours them, in upstream.c, where the method is known.
  */
 
 #include <errno.h>
@@ -155,8 +155,9 @@ static const struct param {
 };
 
 static const char *const param_words[] = {
-	"weight=", "max_conns=", "max_fails=", "fail_timeout=", "backup", "down", "drain", "slow_start=", "route=",
-	"name=", "resolve", "service=", "locality=", NULL,
+	"weight=",   "max_conns=",  "max_fails=", "fail_timeout=", "backup",  "down",
+	"drain",     "slow_start=", "route=",     "name=",         "resolve", "service=",
+	"locality=", NULL,
 };
 
 static int
@@ -168,7 +169,8 @@ parse_param(struct lbd_conf *cf, unsigned i, struct server *s)
 
 	for (p = params; p < params + LBD_ARRAY_LEN(params); p++) {
 		value = LBD_STR("");
-		if (p->has_value ? lbd_conf_param(cf, i, p->name, &value) : lbd_str_eq(word, lbd_str_c(p->name)))
+		if (p->has_value ? lbd_conf_param(cf, i, p->name, &value)
+				 : lbd_str_eq(word, lbd_str_c(p->name)))
 			return p->set(cf, i, value, s);
 	}
 	lbd_conf_error(cf, i, "unknown parameter \"%.*s\"", LBD_FMT(word));
@@ -180,7 +182,8 @@ parse_param(struct lbd_conf *cf, unsigned i, struct server *s)
 
 /* Adds a server like that one with this address, or without. */
 static int
-add_server(struct lbd_conf *cf, struct lbd_upstream *up, const struct server *like, const struct addr *a)
+add_server(struct lbd_conf *cf, struct lbd_upstream *up, const struct server *like,
+	   const struct addr *a)
 {
 	struct lbd_pool *pool = lbd_conf_pool(cf);
 	struct server *s = upstream_add_server(pool, up);
@@ -200,7 +203,8 @@ add_server(struct lbd_conf *cf, struct lbd_upstream *up, const struct server *li
 }
 
 static int
-add_name(struct lbd_conf *cf, struct lbd_upstream *up, struct server *s, struct lbd_str host, uint16_t port)
+add_name(struct lbd_conf *cf, struct lbd_upstream *up, struct server *s, struct lbd_str host,
+	 uint16_t port)
 {
 	struct lbd_pool *pool = lbd_conf_pool(cf);
 	struct addr found[ADDRESSES_MAX];
@@ -210,8 +214,9 @@ add_name(struct lbd_conf *cf, struct lbd_upstream *up, struct server *s, struct 
 	if (n < 0 || s->pub.name.p == NULL)
 		return lbd_conf_error(cf, 1, "out of memory");
 	if (n == 0) {
-		lbd_conf_warn(cf, 1, "could not find the address of \"%.*s\"; the server gets no requests",
-			LBD_FMT(host));
+		lbd_conf_warn(cf, 1,
+			      "could not find the address of \"%.*s\"; the server gets no requests",
+			      LBD_FMT(host));
 		return add_server(cf, up, s, NULL);
 	}
 	for (i = 0; i < n; i++) {
@@ -240,8 +245,9 @@ add_addresses(struct lbd_conf *cf, struct lbd_upstream *up, struct server *s)
 			sizeof(a.u.un.sun_path) - 1);
 	if (rc < 0 || addr_is_wildcard(&a))
 		return lbd_conf_error(cf, 1,
-			"\"%.*s\" is not the address of a server; allowed are address[:port], name[:port] and unix:path",
-			LBD_FMT(text));
+				      "\"%.*s\" is not the address of a server; allowed are "
+				      "address[:port], name[:port] and unix:path",
+				      LBD_FMT(text));
 	if (!server_set_addr(lbd_conf_pool(cf), s, &a))
 		return lbd_conf_error(cf, 1, "out of memory");
 	s->pub.name = s->pub.addr;

@@ -3,9 +3,10 @@
 /*
  * How many connections this worker may have: worker_connections, over clients and servers alike.
  *
- * When all slots are taken, idle server connections give way, the least recently used first.  Closing takes until the
- * next turn, so a slot that was promised counts as free at once.  When none is idle, the owner is told to stop
- * accepting, and told again when some slots are free: a thirty-second part, lest it starts and stops all the time.
+ * When all slots are taken, idle server connections give way, the least recently used first.
+ * Closing takes until the next turn, so a slot that was promised counts as free at once.  When none
+ * is idle, the owner is told to stop accepting, and told again when some slots are free: a
+ * thirty-second part, lest it starts and stops all the time.
  */
 
 #include "core/net/upstream.h"

@@ -3,12 +3,14 @@
 /*
  * Two connections become one byte stream: for upgraded HTTP connections and TCP sessions.
  *
- * Each side is a conn and what is known of the direction that begins there.  A direction ends when its source
- * has ended and the target has everything and was told (FIN); it is broken when the target takes no more.  The
- * tunnel ends when both directions did, or at once (after what is queued has left) when a side failed.
+ * Each side is a conn and what is known of the direction that begins there.  A direction ends when
+ * its source has ended and the target has everything and was told (FIN); it is broken when the
+ * target takes no more.  The tunnel ends when both directions did, or at once (after what is queued
+ * has left) when a side failed.
  *
- * Bytes are copied by reference: buffers lent for reading wait in the other side's queue.  A small piece that would
- * have to wait is copied instead, so that a slow reader of small messages does not hold a whole buffer for each.
+ * Bytes are copied by reference: buffers lent for reading wait in the other side's queue.  A small
+ * piece that would have to wait is copied instead, so that a slow reader of small messages does not
+ * hold a whole buffer for each.
  */
 
 #include <errno.h>
@@ -171,7 +173,10 @@ side_received(struct conn *c, struct lbd_buf *b, char *p, size_t n)
 	lbd_buf_unref(&b);
 }
 
-/* s is dead both ways: what came from it is still passed on, and nothing is to be read from the other. */
+/*
+ * s is dead both ways: what came from it is still passed on, and nothing is to be read from the
+ * other.
+ */
 static void
 side_cut(struct side *s)
 {
@@ -212,7 +217,9 @@ side_drained(struct conn *c)
 		side_pace(s->other);
 }
 
-/* s takes no more bytes.  What it sent before is still passed on; its own end is about to be told. */
+/*
+ * s takes no more bytes.  What it sent before is still passed on; its own end is about to be told.
+ */
 static void
 side_send_failed(struct conn *c, int err)
 {
@@ -311,8 +318,9 @@ tunnel_started(struct loop *loop, struct deferred *d)
 }
 
 int
-tunnel_start(struct tunnel **out, struct conn *client, struct conn *server, struct lbd_chain *to_server,
-	struct lbd_chain *to_client, const struct tunnel_conf *conf)
+tunnel_start(struct tunnel **out, struct conn *client, struct conn *server,
+	     struct lbd_chain *to_server, struct lbd_chain *to_client,
+	     const struct tunnel_conf *conf)
 {
 	struct tunnel *t = base_zalloc(sizeof(*t));
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Groups while configuring: upstream blocks, references to groups by name, and the implicit group that a
- * reference becomes when no block has its name.
+ * Groups while configuring: upstream blocks, references to groups by name, and the implicit group
+ * that a reference becomes when no block has its name.
  *
- * A reference is made before it is known what it stands for: it is an empty struct lbd_upstream that becomes a copy
- * of the group's when everything has been read.  The copies share what is private, servers and all, so it does not
- * matter through which of them a group is used.
+ * A reference is made before it is known what it stands for: it is an empty struct lbd_upstream
+ * that becomes a copy of the group's when everything has been read.  The copies share what is
+ * private, servers and all, so it does not matter through which of them a group is used.
  *
  * Groups while serving are in upstream_serve.c.
  */
@@ -124,12 +124,15 @@ check_balancer(struct lbd_conf *cf, const struct lbd_upstream *up)
 	const struct lbd_balancer *b = up->balancer;
 
 	if (b == NULL)
-		return bind_error_at(c, up->node, 0, "upstream \"%.*s\": no balancing method is loaded",
-			LBD_FMT(up->name));
+		return bind_error_at(c, up->node, 0,
+				     "upstream \"%.*s\": no balancing method is loaded",
+				     LBD_FMT(up->name));
 	if (g->weight_node != NULL && !(b->caps & LBD_BALANCER_WEIGHT))
-		return bind_error_at(c, g->weight_node, g->weight_arg, "\"%s\" does not honour \"weight\"", b->name);
+		return bind_error_at(c, g->weight_node, g->weight_arg,
+				     "\"%s\" does not honour \"weight\"", b->name);
 	if (g->backup_node != NULL && !(b->caps & LBD_BALANCER_BACKUP))
-		return bind_error_at(c, g->backup_node, g->backup_arg, "\"%s\" does not honour \"backup\"", b->name);
+		return bind_error_at(c, g->backup_node, g->backup_arg,
+				     "\"%s\" does not honour \"backup\"", b->name);
 	return 0;
 }
 
@@ -170,7 +173,8 @@ check_servers(struct lbd_conf *cf, const struct lbd_upstream *up, int rc)
 		if (!up->servers[i]->pub.backup)
 			return 0;
 	}
-	return lbd_conf_error(cf, 1, "upstream \"%.*s\" has only backup servers", LBD_FMT(up->name));
+	return lbd_conf_error(cf, 1, "upstream \"%.*s\" has only backup servers",
+			      LBD_FMT(up->name));
 }
 
 static int
@@ -209,8 +213,8 @@ upstream_block(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 	before = net == NULL ? NULL : map_get(&net->by_name, name);
 	if (before != NULL) {
 		at = node_place(before->node, 0);
-		return lbd_conf_error(cf, 1, "upstream \"%.*s\" was already defined at %s:%u", LBD_FMT(name),
-			at.src == NULL ? "" : at.src->name, at.line);
+		return lbd_conf_error(cf, 1, "upstream \"%.*s\" was already defined at %s:%u",
+				      LBD_FMT(name), at.src == NULL ? "" : at.src->name, at.line);
 	}
 	up = group_create(lbd_conf_pool(cf), name);
 	if (net == NULL || up == NULL || map_put(&net->by_name, name, up) < 0)
@@ -228,7 +232,8 @@ lbd_balancer_use(struct lbd_conf *cf, const struct lbd_balancer *b)
 	struct lbd_upstream *up = bind_owner(cf);
 
 	if (up->balancer != NULL && up->balancer != b)
-		lbd_conf_warn(cf, 0, "\"%s\" takes the place of \"%s\"", b->name, up->balancer->name);
+		lbd_conf_warn(cf, 0, "\"%s\" takes the place of \"%s\"", b->name,
+			      up->balancer->name);
 	up->balancer = b;
 	return 0;
 }
@@ -256,8 +261,8 @@ add_implicit_server(struct lbd_pool *pool, struct lbd_upstream *up, const struct
 }
 
 static int
-add_implicit_servers(struct lbd_conf *cf, struct lbd_upstream *up, const struct reference *r, struct lbd_str host,
-	uint16_t port)
+add_implicit_servers(struct lbd_conf *cf, struct lbd_upstream *up, const struct reference *r,
+		     struct lbd_str host, uint16_t port)
 {
 	struct lbd_pool *pool = lbd_conf_pool(cf);
 	struct addr found[ADDRESSES_MAX];
@@ -266,11 +271,14 @@ add_implicit_servers(struct lbd_conf *cf, struct lbd_upstream *up, const struct 
 	if (host_is_name(host) && !lbd_str_istarts(r->text, LBD_STR("unix:"))) {
 		n = host_find(pool, host, port, found, ADDRESSES_MAX);
 		if (n == 0)
-			lbd_conf_warn(cf, r->arg, "could not find the address of \"%.*s\"; requests get 502",
-				LBD_FMT(host));
+			lbd_conf_warn(cf, r->arg,
+				      "could not find the address of \"%.*s\"; requests get 502",
+				      LBD_FMT(host));
 	} else {
 		if (addr_parse(r->text, r->port, &found[0]) < 0 || addr_is_wildcard(&found[0]))
-			return lbd_conf_error(cf, r->arg, "\"%.*s\" is neither an upstream nor the address of a server",
+			return lbd_conf_error(
+				cf, r->arg,
+				"\"%.*s\" is neither an upstream nor the address of a server",
 				LBD_FMT(r->text));
 		n = 1;
 	}
@@ -293,7 +301,9 @@ implicit_group(struct lbd_conf *cf, struct net_conf *net, const struct reference
 
 	if (!is_path) {
 		if (addr_split(r->text, r->port, &host, &port) < 0) {
-			lbd_conf_error(cf, r->arg, "\"%.*s\" is neither an upstream nor the address of a server",
+			lbd_conf_error(
+				cf, r->arg,
+				"\"%.*s\" is neither an upstream nor the address of a server",
 				LBD_FMT(r->text));
 			return NULL;
 		}
@@ -318,10 +328,12 @@ check_port(struct lbd_conf *cf, const struct net_conf *net, const struct referen
 	struct lbd_str host;
 	uint16_t port;
 
-	if (addr_split(r->text, 0, &host, &port) < 0 || port == 0 || map_get(&net->by_name, host) == NULL)
+	if (addr_split(r->text, 0, &host, &port) < 0 || port == 0 ||
+	    map_get(&net->by_name, host) == NULL)
 		return 0;
-	return lbd_conf_error(cf, r->arg, "upstream \"%.*s\" cannot have a port; its servers have theirs",
-		LBD_FMT(host));
+	return lbd_conf_error(cf, r->arg,
+			      "upstream \"%.*s\" cannot have a port; its servers have theirs",
+			      LBD_FMT(host));
 }
 
 static int

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Upstreams inside: what the core knows of a group beyond <lbd/upstream.h>, idle server connections, and
- * the shared memory of server states.
+ * Upstreams inside: what the core knows of a group beyond <lbd/upstream.h>, idle server
+ * connections, and the shared memory of server states.
  */
 
 #ifndef LBD_CORE_NET_UPSTREAM_H
@@ -24,7 +24,7 @@ struct server {
 	/* private to core/net: */
 	struct lbd_str label, route;  /* name=, route=; empty: not given */
 	uint64_t slow_start_ms;
-	struct lbd_list idle;         /* struct idle_conn of this worker, most recently used first */
+	struct lbd_list idle;         /* struct idle_conn of this worker, latest first */
 	uint32_t slot;                /* in the group's shared memory */
 };
 
@@ -48,7 +48,10 @@ struct lbd_upstream {
 	struct upstream_private *private;
 };
 
-/* The module whose directives make upstream blocks: upstream, server, zone, keepalive*, retry_budget, no_live_action. */
+/*
+ * The module whose directives make upstream blocks: upstream, server, zone, keepalive*,
+ * retry_budget, no_live_action.
+ */
 extern struct lbd_module core_upstream_module;
 
 /* The methods of a module that was loaded: "round_robin" among them becomes the default. */
@@ -58,20 +61,27 @@ void upstream_default_balancer(const struct lbd_balancer *b);
 
 /* Master, after configuration: shared memory for all groups (memfd, by group name). 0 or -errno. */
 int upstreams_share(struct config *c);
-/* Worker, before upstreams_start(): the process slot (below UPSTREAM_PROCESSES) its requests are counted under. */
+/*
+ * Worker, before upstreams_start(): the process slot (below UPSTREAM_PROCESSES) its requests are
+ * counted under.
+ */
 enum { UPSTREAM_PROCESSES = 256 };
 void upstreams_slot_set(unsigned slot);
 /* Worker: empty idle lists. */
 int upstreams_start(struct config *c, struct loop *loop);
-/* Master: the process of this slot has ended; what it had in flight counts no more.  Before the slot is used again. */
+/*
+ * Master: the process of this slot has ended; what it had in flight counts no more.  Before the
+ * slot is used again.
+ */
 void upstreams_worker_died(struct config *c, unsigned slot);
 /* Closes all idle server connections (QUIT). */
 void upstreams_close_idle(void);
 
 /*
- * Idle server connections of this worker, most recently used first.  A connection belongs to the list from put() to
- * get(); bytes or an end on an idle one close it.  key holds everything that distinguishes connections to the same server
- * (bind address, protocol, PROXY header, TLS name, socket options); empty for plain ones.
+ * Idle server connections of this worker, most recently used first.  A connection belongs to the
+ * list from put() to get(); bytes or an end on an idle one close it.  key holds everything that
+ * distinguishes connections to the same server (bind address, protocol, PROXY header, TLS name,
+ * socket options); empty for plain ones.
  */
 struct idle_conn {
 	struct lbd_list link;         /* of its group, and */
@@ -83,10 +93,10 @@ struct idle_conn {
 	struct lbd_str key;           /* owned by the connection's owner */
 	uint32_t requests;            /* served so far */
 	uint64_t born_ms;
-	const struct conn_handler *active; /* handler while in use; put() installs the idle one and get() restores it */
+	const struct conn_handler *active; /* while in use; put() notes it, get() restores it */
 	/*
-	 * An idle connection was closed: the owner frees it, conn included.  Called in the place of active->closed(), which
-	 * is called when this is NULL.
+	 * An idle connection was closed: the owner frees it, conn included.  Called in the place of
+	 * active->closed(), which is called when this is NULL.
 	 */
 	void (*freed)(struct idle_conn *);
 	bool reclaimed;               /* private: closed to make room */
@@ -94,26 +104,37 @@ struct idle_conn {
 /* NULL: none.  Handler restored, reading on, timeout stopped. */
 struct idle_conn *idle_get(struct lbd_upstream *up, struct server *s, struct lbd_str key);
 /*
- * Keeps it, or closes it when limits say so (connections, requests, time) or it is not clean (output queued, eof).
- * Either way it is the list's from here on: what follows is idle_get() or freed().  Once: link members zeroed or unused.
+ * Keeps it, or closes it when limits say so (connections, requests, time) or it is not clean
+ * (output queued, eof).  Either way it is the list's from here on: what follows is idle_get() or
+ * freed().  Once: link members zeroed or unused.
  */
 void idle_put(struct lbd_upstream *up, struct idle_conn *ic);
 unsigned idle_count(void);        /* in this worker */
 
-/* Closes the least recently used idle connection of any group; its slot counts as free from now on.  False: none. */
+/*
+ * Closes the least recently used idle connection of any group; its slot counts as free from now on.
+ * False: none.
+ */
 bool idle_reclaim(void);
 
 /*
- * Connections of this worker: all kinds, against worker_connections.  A server connection keeps its slot while idle.
- * full(true) when the last one was taken and no idle connection could give way: stop accepting; full(false) later.
+ * Connections of this worker: all kinds, against worker_connections.  A server connection keeps its
+ * slot while idle.  full(true) when the last one was taken and no idle connection could give way:
+ * stop accepting; full(false) later.
  */
 bool conn_slot_take(void);        /* false: full (idle server connections were closed first) */
-/* For a connection that is already accepted: served, if need be above the limit, rather than dropped. */
+/*
+ * For a connection that is already accepted: served, if need be above the limit, rather than
+ * dropped.
+ */
 void conn_slot_take_accepted(void);
 void conn_slot_give(void);        /* from closed() */
 void conn_slots_init(unsigned max, void (*full)(bool full));
 unsigned conn_slots_used(void);
-/* idle.c: an idle connection was closed to make room (and its slot is given later); is gone; or none is left. */
+/*
+ * idle.c: an idle connection was closed to make room (and its slot is given later); is gone; or
+ * none is left.
+ */
 void conn_slots_promise(int change);
 void conn_slots_check(void);
 

@@ -15,7 +15,10 @@
 
 /* As the table below has them: for groups without a block. */
 const struct upstream_conf upstream_conf_default = {
-	.keepalive = { .connections = 32, .requests = 1000, .time_ms = 3600 * 1000, .timeout_ms = 60 * 1000 },
+	.keepalive = { .connections = 32,
+		       .requests = 1000,
+		       .time_ms = 3600 * 1000,
+		       .timeout_ms = 60 * 1000 },
 	.no_live = NO_LIVE_LAST_RESORT,
 	.budget_percent = 2000,
 	.budget_min = 10,
@@ -63,7 +66,8 @@ set_zone(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 	if (lbd_conf_size(cf, 2, lbd_conf_arg(cf, 2), &size) < 0)
 		return -1;
 	if (size < ZONE_SIZE_MIN)
-		return lbd_conf_error(cf, 2, "a zone of %zu bytes is too small; allowed are 32k and more", size);
+		return lbd_conf_error(
+			cf, 2, "a zone of %zu bytes is too small; allowed are 32k and more", size);
 	return 0;
 }
 
@@ -84,7 +88,9 @@ budget_word(struct lbd_conf *cf, unsigned i, struct upstream_conf *u)
 		if (lbd_conf_msec(cf, i, value, &u->budget_interval_ms) < 0)
 			return -1;
 		if (u->budget_interval_ms < 100 || u->budget_interval_ms > 3600 * 1000)
-			return lbd_conf_error(cf, i, "\"interval\" is %.*s; allowed are 100ms to 1h", LBD_FMT(value));
+			return lbd_conf_error(cf, i,
+					      "\"interval\" is %.*s; allowed are 100ms to 1h",
+					      LBD_FMT(value));
 		return 0;
 	}
 	return unknown_word(cf, i, words);
@@ -117,34 +123,80 @@ static const struct lbd_enum no_live_words[] = {
 };
 
 const struct lbd_directive upstream_directives[] = {
-	{ .name = "upstream", .where = LBD_HTTP, .type = LBD_T_BLOCK, .flags = LBD_D_REPEAT, .min_args = 1,
-		.max_args = 1, .set = upstream_block, .syntax = "name { ... }",
-		.help = "a group of servers" },
-	{ .name = "server", .where = LBD_UPSTREAM, .type = LBD_T_CUSTOM, .flags = LBD_D_REPEAT, .min_args = 1,
-		.max_args = LBD_ARGS_ANY, .set = server_directive, .syntax = "address [parameters]",
-		.help = "a server of the group" },
-	{ .name = "zone", .where = LBD_UPSTREAM, .type = LBD_T_CUSTOM, .min_args = 1, .max_args = 2,
-		.set = set_zone, .syntax = "name [size]",
-		.help = "accepted as nginx has it; every group is in shared memory, sized as needed" },
-	{ .name = "keepalive", .where = LBD_UPSTREAM, .type = LBD_T_CUSTOM, .min_args = 1, .max_args = 2,
-		.set = set_keepalive, .def = "32", .syntax = "connections [local]",
-		.help = "idle server connections kept per worker" },
-	{ .name = "keepalive_requests", .where = LBD_UPSTREAM, .type = LBD_T_INT,
-		LBD_FIELD(struct upstream_conf, keepalive.requests), .def = "1000", .min = 1, .max = UINT32_MAX,
-		.syntax = "number", .help = "requests over one server connection before it is closed" },
-	{ .name = "keepalive_time", .where = LBD_UPSTREAM, .type = LBD_T_MSEC,
-		LBD_FIELD(struct upstream_conf, keepalive.time_ms), .def = "1h", .syntax = "time",
-		.help = "age, give or take a tenth, after which a server connection is not kept" },
-	{ .name = "keepalive_timeout", .where = LBD_UPSTREAM, .type = LBD_T_MSEC,
-		LBD_FIELD(struct upstream_conf, keepalive.timeout_ms), .def = "60s", .syntax = "timeout",
-		.help = "how long a server connection is kept idle" },
-	{ .name = "no_live_action", .where = LBD_UPSTREAM, .type = LBD_T_ENUM,
-		LBD_FIELD(struct upstream_conf, no_live), .def = "last_resort", .words = no_live_words,
-		.syntax = "fail | last_resort",
-		.help = "when all servers have failed: answer 502, or try the one that failed longest ago" },
-	{ .name = "retry_budget", .where = LBD_UPSTREAM, .type = LBD_T_CUSTOM, .min_args = 1, .max_args = 3,
-		.set = set_retry_budget, .def = "20 min=10 interval=10s",
-		.syntax = "percent [min=number] [interval=time]",
-		.help = "share of requests that may be retries, and how many a second always may" },
+	{ .name = "upstream",
+	  .where = LBD_HTTP,
+	  .type = LBD_T_BLOCK,
+	  .flags = LBD_D_REPEAT,
+	  .min_args = 1,
+	  .max_args = 1,
+	  .set = upstream_block,
+	  .syntax = "name { ... }",
+	  .help = "a group of servers" },
+	{ .name = "server",
+	  .where = LBD_UPSTREAM,
+	  .type = LBD_T_CUSTOM,
+	  .flags = LBD_D_REPEAT,
+	  .min_args = 1,
+	  .max_args = LBD_ARGS_ANY,
+	  .set = server_directive,
+	  .syntax = "address [parameters]",
+	  .help = "a server of the group" },
+	{ .name = "zone",
+	  .where = LBD_UPSTREAM,
+	  .type = LBD_T_CUSTOM,
+	  .min_args = 1,
+	  .max_args = 2,
+	  .set = set_zone,
+	  .syntax = "name [size]",
+	  .help = "accepted as nginx has it; every group is in shared memory, sized as needed" },
+	{ .name = "keepalive",
+	  .where = LBD_UPSTREAM,
+	  .type = LBD_T_CUSTOM,
+	  .min_args = 1,
+	  .max_args = 2,
+	  .set = set_keepalive,
+	  .def = "32",
+	  .syntax = "connections [local]",
+	  .help = "idle server connections kept per worker" },
+	{ .name = "keepalive_requests",
+	  .where = LBD_UPSTREAM,
+	  .type = LBD_T_INT,
+	  LBD_FIELD(struct upstream_conf, keepalive.requests),
+	  .def = "1000",
+	  .min = 1,
+	  .max = UINT32_MAX,
+	  .syntax = "number",
+	  .help = "requests over one server connection before it is closed" },
+	{ .name = "keepalive_time",
+	  .where = LBD_UPSTREAM,
+	  .type = LBD_T_MSEC,
+	  LBD_FIELD(struct upstream_conf, keepalive.time_ms),
+	  .def = "1h",
+	  .syntax = "time",
+	  .help = "age, give or take a tenth, after which a server connection is not kept" },
+	{ .name = "keepalive_timeout",
+	  .where = LBD_UPSTREAM,
+	  .type = LBD_T_MSEC,
+	  LBD_FIELD(struct upstream_conf, keepalive.timeout_ms),
+	  .def = "60s",
+	  .syntax = "timeout",
+	  .help = "how long a server connection is kept idle" },
+	{ .name = "no_live_action",
+	  .where = LBD_UPSTREAM,
+	  .type = LBD_T_ENUM,
+	  LBD_FIELD(struct upstream_conf, no_live),
+	  .def = "last_resort",
+	  .words = no_live_words,
+	  .syntax = "fail | last_resort",
+	  .help = "when all servers have failed: 502, or the one that failed longest ago" },
+	{ .name = "retry_budget",
+	  .where = LBD_UPSTREAM,
+	  .type = LBD_T_CUSTOM,
+	  .min_args = 1,
+	  .max_args = 3,
+	  .set = set_retry_budget,
+	  .def = "20 min=10 interval=10s",
+	  .syntax = "percent [min=number] [interval=time]",
+	  .help = "share of requests that may be retries, and how many a second always may" },
 	{ 0 },
 };

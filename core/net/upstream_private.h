@@ -56,7 +56,7 @@ struct upstream_private {
 	bool single;                   /* one server in all: its failures do not count */
 	bool finished;
 
-	const struct node *balancer_node, *backup_node, *weight_node; /* first of their kind, or NULL */
+	const struct node *backup_node, *weight_node; /* first of their kind, or NULL */
 	unsigned backup_arg, weight_arg;
 
 	/* While serving. */
@@ -86,7 +86,10 @@ int upstream_block(struct lbd_conf *cf, const struct lbd_directive *d, void *con
 
 /* --- zone.c --- */
 
-/* A state of its own for each server of a group, until (or unless) it is shared.  False without memory. */
+/*
+ * A state of its own for each server of a group, until (or unless) it is shared.  False without
+ * memory.
+ */
 bool zone_private(struct lbd_pool *pool, struct lbd_upstream *up);
 int zone_share(struct lbd_pool *pool, struct lbd_upstream *up);
 /* Requests of this process are counted in that row from now on. */
@@ -98,9 +101,13 @@ void zone_clear_row(struct lbd_upstream *up, unsigned slot);
 
 /* Too many failures, too recently. */
 bool server_is_failed(const struct lbd_upstream *up, const struct server *s, uint64_t now);
-/* Chosen although it has failed too often: only one request may find out how it is.  False: another does already. */
+/*
+ * Chosen although it has failed too often: only one request may find out how it is.  False: another
+ * does already.
+ */
 bool server_begin(const struct lbd_upstream *up, struct server *s, uint64_t now, bool force);
-void server_ended(const struct lbd_upstream *up, struct server *s, enum lbd_pick_outcome outcome, uint64_t now);
+void server_ended(const struct lbd_upstream *up, struct server *s, enum lbd_pick_outcome outcome,
+		  uint64_t now);
 
 /* --- budget.c --- */
 

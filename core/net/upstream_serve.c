@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Groups in the processes that use them: found by name, made of a literal address, shared, started, cleaned up after.
+ * Groups in the processes that use them: found by name, made of a literal address, shared, started,
+ * cleaned up after.
  *
  * Who is picked is decided in pick.c and the balancing method; what is shared, in zone.c.
  */

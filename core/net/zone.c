@@ -3,13 +3,13 @@
 /*
  * Server states in shared memory: one region per group, known by the group's name.
  *
- * A region is a head, the slots of servers (a key and the state), and for each process a row with the requests it has
- * in flight at each server.  The state's own count is the sum of the rows; rows exist so that the share of a process
- * that died can be taken back.  A row has one writer.
+ * A region is a head, the slots of servers (a key and the state), and for each process a row with
+ * the requests it has in flight at each server.  The state's own count is the sum of the rows; rows
+ * exist so that the share of a process that died can be taken back.  A row has one writer.
  *
- * A server finds its slot by key, which is its name, its address and which of equal lines it is, so that it can be
- * found by another generation with another list of servers.  There are no pointers in a region, and its layout has
- * a version; pages that nobody touches cost nothing.
+ * A server finds its slot by key, which is its name, its address and which of equal lines it is, so
+ * that it can be found by another generation with another list of servers.  There are no pointers
+ * in a region, and its layout has a version; pages that nobody touches cost nothing.
  */
 
 #include <errno.h>
@@ -78,7 +78,8 @@ static int
 zone_create(struct lbd_pool *pool, struct lbd_upstream *up)
 {
 	struct upstream_private *g = up->private;
-	struct lbd_str name = lbd_pool_printf(pool, "lbd-upstream-%.*s", LBD_FMT(lbd_str_head(up->name, 200)));
+	struct lbd_str name =
+		lbd_pool_printf(pool, "lbd-upstream-%.*s", LBD_FMT(lbd_str_head(up->name, 200)));
 	struct zone head = { 0 };
 	size_t size = zone_layout(&head, up->n);
 	int rc;
@@ -186,7 +187,10 @@ zone_use_row(struct upstream_private *g, unsigned slot)
 	g->in_flight = g->zone == NULL ? NULL : zone_row(g->zone, slot);
 }
 
-/* Never below zero: the process may have died between counting in its row and counting in the state. */
+/*
+ * Never below zero: the process may have died between counting in its row and counting in the
+ * state.
+ */
 static void
 take_back(struct lbd_server_state *st, uint32_t n)
 {

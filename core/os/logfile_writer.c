@@ -72,12 +72,14 @@ static bool
 out_note(struct logfile *lf)
 {
 	char time[CLOCK_TEXT_MAX];
-	size_t n = clock_format_log((time_t)(clock_read_wall_ms() / 1000), time);
 	char *p = lf->out.p;
-	int pid = (int)getpid();
+	size_t n;
+	int pid;
 
 	if (lf->noting == 0)
 		return false;
+	n = clock_format_log((time_t)(clock_read_wall_ms() / 1000), time);
+	pid = (int)getpid();
 	if (lf->out.size < NOTE_MAX) {
 		p = realloc(lf->out.p, NOTE_MAX);
 		if (p == NULL)

@@ -27,6 +27,7 @@ extern char **environ;
 static struct {
 	char *p; /* where argv[0] was; borrowed from the kernel's stack pages */
 	size_t size;
+	char **args; /* copies, for as long as the process lives */
 } title;
 
 int
@@ -120,7 +121,7 @@ proc_title_init(int argc, char ***argv)
 	start = (*argv)[0];
 	end = strings_end(start, *argv, (size_t)argc);
 	end = strings_end(end, environ, env_n);
-	*argv = args;
+	*argv = title.args = args;
 	environ = env;
 	title.p = start;
 	title.size = (size_t)(end - start);

@@ -9,6 +9,7 @@
 
 #include "core/base/num.h"
 #include "core/config/bind.h"
+#include "core/config/regex.h"
 #include "core/proc/conf.h"
 
 enum { GENERATIONS_MAX = 1024 };
@@ -29,6 +30,17 @@ set_workers(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 		return lbd_conf_error(cf, 1, "\"worker_processes\" is \"%.*s\"; allowed are auto and 1 to %d",
 			LBD_FMT(s), CORE_WORKERS_MAX);
 	core->workers = (unsigned)n;
+	return 0;
+}
+
+/* Regular expressions are compiled as they are read, so those above this line are not affected. */
+static int
+set_pcre_jit(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
+{
+	const struct core_conf *core = conf;
+
+	(void)cf, (void)d;
+	regex_use_jit(core->pcre_jit);
 	return 0;
 }
 
@@ -147,7 +159,7 @@ static const struct lbd_directive directives[] = {
 	  .min_args = 1, .max_args = 3, .set = conf_set_error_log,
 	  .syntax = "file [level] [json]", .help = "where messages go, and from which level" },
 	{ .name = "pcre_jit", .where = LBD_MAIN, .type = LBD_T_FLAG, CORE(pcre_jit), .def = "on",
-	  .syntax = "on | off", .help = "compile regular expressions to machine code" },
+	  .set = set_pcre_jit, .syntax = "on | off", .help = "compile regular expressions to machine code" },
 	{ .name = "state_path", .where = LBD_MAIN, .type = LBD_T_CUSTOM, CORE(state_path),
 	  .min_args = 1, .max_args = 1, .def = "state", .set = set_state_path,
 	  .syntax = "path | off", .help = "folder for what must survive a restart" },

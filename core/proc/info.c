@@ -40,14 +40,49 @@ static const char help[] =
 	"Letters may be combined: -tq.  Signals to the master: TERM, INT stop; QUIT quit; USR1 reopen;\n"
 	"WINCH retires the workers.\n"
 	"\n"
-	"Directives come from lbd itself and from modules.  Bundled modules are loaded when the\n"
-	"configuration uses one of their directives; others with \"load_module file;\".  lbd -V lists\n"
-	"the bundled ones, lbd.conf(5) and lbd-MODULE(5) describe the directives.\n";
+	"Bundled modules are loaded when the configuration uses one of their directives, others with\n"
+	"\"load_module file;\".  Bundled here:";
+
+static const char manuals[] =
+	"\n"
+	"Manual pages: lbd(8) the program, lbd.conf(5) the configuration, lbd-MODULE(5) what a module\n"
+	"adds to it, as lbd-http_proxy(5), lbd-modules(7) writing one.\n";
+
+/* Files of modules; false when there are none.  To be freed with globfree(). */
+static bool
+modules_find(const char *folder, glob_t *found)
+{
+	char pattern[4096];
+
+	snprintf(pattern, sizeof(pattern), "%s/*.so", folder);
+	return glob(pattern, 0, NULL, found) == 0;
+}
+
+/* Files are named after their modules. */
+static void
+print_names(const char *folder)
+{
+	glob_t found;
+
+	if (!modules_find(folder, &found)) {
+		printf(" none\n");
+		return;
+	}
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		const char *name = strrchr(found.gl_pathv[i], '/') + 1;
+
+		printf("%s %.*s", i > 0 ? "," : "", (int)(strlen(name) - strlen(".so")), name);
+	}
+	printf("\n");
+	globfree(&found);
+}
 
 void
-info_help(void)
+info_help(const char *modules_path)
 {
 	fputs(help, stdout);
+	print_names(modules_path);
+	fputs(manuals, stdout);
 }
 
 void
@@ -84,7 +119,6 @@ show_module(const char *path)
 void
 info_build(const char *modules_path)
 {
-	char pattern[4096];
 	glob_t found;
 
 	info_version();
@@ -93,8 +127,7 @@ info_build(const char *modules_path)
 	show_engines();
 	fprintf(stderr, "module API: %d.%d\n", LBD_ABI_MAJOR, LBD_ABI_MINOR);
 	fprintf(stderr, "bundled modules in %s:\n", modules_path);
-	snprintf(pattern, sizeof(pattern), "%s/*.so", modules_path);
-	if (glob(pattern, 0, NULL, &found) != 0) {
+	if (!modules_find(modules_path, &found)) {
 		fprintf(stderr, "  none\n");
 		return;
 	}

@@ -11,7 +11,7 @@
 void info_version(void);
 /* Version, compiler, configure's arguments, event engines, module API, bundled modules. */
 void info_build(const char *modules_path);
-/* On stdout. */
-void info_help(void);
+/* On stdout, with the names of the bundled modules. */
+void info_help(const char *modules_path);
 
 #endif

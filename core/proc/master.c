@@ -95,31 +95,32 @@ on_signal(const struct signal_event *ev)
 {
 	const struct lbd_log *log = lbd_log_process();
 	const char *name = signals_name(ev->number);
+	int from = (int)ev->sender;
 
 	switch (ev->number) {
 	case SIGTERM:
 	case SIGINT:
-		lbd_log(log, LBD_LOG_NOTICE, 0, "signal %s received, exiting", name);
+		lbd_log(log, LBD_LOG_NOTICE, 0, "signal %s received from %d, exiting", name, from);
 		master_stop();
 		break;
 	case SIGQUIT:
-		lbd_log(log, LBD_LOG_NOTICE, 0, "signal %s received, shutting down gracefully", name);
+		lbd_log(log, LBD_LOG_NOTICE, 0, "signal %s received from %d, shutting down gracefully", name,
+			from);
 		master_quit();
 		break;
 	case SIGUSR1:
-		lbd_log(log, LBD_LOG_NOTICE, 0, "signal %s received, reopening logs", name);
+		lbd_log(log, LBD_LOG_NOTICE, 0, "signal %s received from %d, reopening logs", name, from);
 		master_reopen();
 		break;
 	case SIGHUP:
 	case SIGUSR2:
-		lbd_log(log, LBD_LOG_NOTICE, 0, "signal %s received; reload is not available yet, nothing changed",
-			name);
+		lbd_log(log, LBD_LOG_NOTICE, 0, "signal %s received from %d; reload is not available yet, nothing changed", name, from);
 		break;
 	case SIGWINCH:
 		/* also what a terminal sends when its window changes */
 		if (ev->from_kernel || master.state != RUNNING)
 			break;
-		lbd_log(log, LBD_LOG_NOTICE, 0, "signal %s received, retiring the workers", name);
+		lbd_log(log, LBD_LOG_NOTICE, 0, "signal %s received from %d, retiring the workers", name, from);
 		master.retired = true;
 		children_signal(&master.children, true, SIGQUIT);
 		break;

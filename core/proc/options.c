@@ -17,6 +17,8 @@ static const struct {
 	{ "--help", ACTION_HELP },
 	{ "--version", ACTION_VERSION },
 	{ "--print-directive-index", ACTION_INDEX },
+	{ "--print-directives", ACTION_DIRECTIVES },
+	{ "--print-variables", ACTION_VARIABLES },
 };
 
 static bool
@@ -95,7 +97,7 @@ take_long(struct options *o, char *const *argv, int argc, int *i)
 		if (strcmp(argv[*i], long_words[k].word) != 0)
 			continue;
 		o->action = long_words[k].action;
-		if (o->action == ACTION_INDEX) {
+		if (o->action >= ACTION_INDEX) {
 			o->files = argv + *i + 1;
 			o->file_count = (unsigned)(argc - *i - 1);
 			*i = argc;

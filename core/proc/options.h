@@ -20,6 +20,8 @@ enum options_action {
 	ACTION_BUILD,
 	ACTION_HELP,
 	ACTION_INDEX,
+	ACTION_DIRECTIVES,
+	ACTION_VARIABLES,
 };
 
 /* Texts are argv's. */
@@ -28,7 +30,7 @@ struct options {
 	bool quiet;
 	const char *conf, *prefix, *error_log, *global; /* NULL: not given */
 	const char *signal;
-	char *const *files; /* ACTION_INDEX */
+	char *const *files; /* of modules: ACTION_INDEX and what follows it */
 	unsigned file_count;
 };
 

@@ -111,15 +111,18 @@ on_signal(struct process *p, const struct signal_event *ev)
 	switch (ev->number) {
 	case SIGTERM:
 	case SIGINT:
-		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "signal %s received, exiting", signals_name(ev->number));
+		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "signal %s received from %d, exiting",
+			signals_name(ev->number), (int)ev->sender);
 		p->events->terminate(p);
 		break;
 	case SIGQUIT:
-		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "signal QUIT received, shutting down gracefully");
+		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "signal QUIT received from %d, shutting down gracefully",
+			(int)ev->sender);
 		p->events->quit(p);
 		break;
 	case SIGUSR1:
-		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "signal USR1 received, reopening logs");
+		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "signal USR1 received from %d, reopening logs",
+			(int)ev->sender);
 		logfile_reopen_all((uid_t)-1, (gid_t)-1);
 		break;
 	case SIGHUP:

@@ -14,7 +14,7 @@
 
 struct signal_event {
 	int number;
-	pid_t sender;      /* 0: the kernel, or nobody in this pid namespace */
+	pid_t sender;      /* 0: the kernel, or somebody outside this pid namespace */
 	bool from_kernel;  /* a terminal, a child's end */
 };
 

@@ -3,13 +3,13 @@
 /*
  * Smooth weighted round robin: the default method.
  *
- * Each server has a current weight.  For every choice all candidates gain their weight, the one that has most is
- * chosen, and it pays what all of them gained.  So each gets its share, and a heavy server's turns are spread out:
- * weights 5, 1, 1 give a a b a c a a.
+ * Each server has a current weight.  For every choice all candidates gain their weight, the one
+ * that has most is chosen, and it pays what all of them gained.  So each gets its share, and a
+ * heavy server's turns are spread out: weights 5, 1, 1 give a a b a c a a.
  *
- * The current weights are shared by all workers and changed by atomic additions, whose sum stays zero whatever the
- * order, so the shares are exact over all workers.  Who may be chosen, and what happens when a server fails, is
- * decided by the core.
+ * The current weights are shared by all workers and changed by atomic additions, whose sum stays
+ * zero whatever the order, so the shares are exact over all workers.  Who may be chosen, and what
+ * happens when a server fails, is decided by the core.
  */
 
 #include <stdatomic.h>

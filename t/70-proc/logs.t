@@ -33,7 +33,7 @@ $lbd->signal('USR1');
 ok(wait_for(sub { -e $lbd->log_path }), 'USR1 makes a new file');
 $lbd->signal('TERM', $worker);
 ok($lbd->wait_log(qr/worker process $worker exited/), 'the master writes into it');
-ok($lbd->wait_log(qr/\b$worker#$worker: signal TERM received/), 'and so does a worker');
+ok($lbd->wait_log(qr/\b$worker#$worker: signal TERM received from/), 'and so does a worker');
 like($lbd->log('error.log.1'), qr/start: 2 workers/, 'the old one is as it was');
 my $rotated = $lbd->log('error.log.1');
 rename $lbd->log_path, $lbd->log_path . '.2' or die;

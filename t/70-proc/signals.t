@@ -25,7 +25,7 @@ sub answers { return http_get($lbd->port, '/')->{status} == 200 }
 # nothing to reload yet
 for my $sig (qw(HUP USR2)) {
 	$lbd->signal($sig);
-	ok($lbd->wait_log(qr/signal $sig received; reload is not available yet/), "$sig is noticed");
+	ok($lbd->wait_log(qr/signal $sig received from \d+; reload is not available yet/), "$sig is noticed");
 }
 ($code, $out) = $lbd->run('-s', 'reload');
 is($code, 1, '-s reload fails');
@@ -44,7 +44,7 @@ ok(answers(), 'it answers');
 
 # WINCH as from a terminal would come from the kernel; this one is meant
 $lbd->signal('WINCH');
-ok($lbd->wait_log(qr/signal WINCH received, retiring the workers/), 'WINCH');
+ok($lbd->wait_log(qr/signal WINCH received from \d+, retiring the workers/), 'WINCH');
 ok(wait_for(sub { !$lbd->workers }), 'the workers are gone');
 ok($lbd->is_running, 'the master stays');
 ok($lbd->control, 'and control');

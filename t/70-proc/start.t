@@ -43,7 +43,7 @@ SKIP: {
 	($code, $out) = $lbd->run;
 	is($code, 1, 'a worker that cannot start');
 	like($out, qr/could not start: working_directory ".*logs": Permission denied/, 'says why in the terminal');
-	like($out, qr/could not start worker process \d; not started/, 'and that nothing was started');
+	like($out, qr/could not start (?:worker|control) process \d; not started/, 'and that nothing was started');
 	ok(!-e $lbd->pid_path, 'pid file is gone');
 }
 $lbd->stop;

@@ -128,7 +128,7 @@ test_errors(void)
 		{ "server { listen 127.0.0.1:80 http2; }", "\"http2\" is planned", false },
 		{ "server { listen 127.0.0.1:80 quic; }", "\"quic\" is planned", false },
 		{ "server { listen 127.0.0.1:80 proxy_protocol; }", "\"proxy_protocol\" is planned", false },
-		{ "server { " LISTEN " server_name a a; }",
+		{ "server { " LISTEN " server_name a a; } server { " LISTEN " server_name b; }",
 		  "server name \"a\" on 127.0.0.1:80 belongs to this server already; ignored here", true },
 		{ "server { " LISTEN " server_name a; } server { " LISTEN " server_name b A; }",
 		  "server name \"A\" on 127.0.0.1:80 belongs to another server already", true },

@@ -266,7 +266,8 @@ connects(void)
 	memset(&a, 0, sizeof(a)); /* nobody looks at it any more */
 	is_cstr(p.said, "", "nothing is told inside");
 	TURN_UNTIL(p.said[0] != '\0');
-	ok(strncmp(p.said, "connected", 9) == 0, "connected"); /* what was queued may be gone, too */
+	ok(strncmp(p.said, "connected", 9) == 0,
+	   "connected"); /* what was queued may be gone, too */
 	fd_wait(l, POLLIN);
 	fd = accept(l, NULL, NULL);
 	TURN_UNTIL(p.c.sent == 1);
@@ -365,7 +366,8 @@ connects_to_paths(void)
 
 	close(mkstemp(path));
 	unlink(path);
-	if (addr_parse(lbd_str_c(text), 0, &a) < 0 || sock_bind(l, &a, 0) < 0 || sock_listen(l, 4) < 0)
+	if (addr_parse(lbd_str_c(text), 0, &a) < 0 || sock_bind(l, &a, 0) < 0 ||
+	    sock_listen(l, 4) < 0)
 		bail_out("no socket");
 	probe_init(&p, -1);
 	is_int(conn_connect(&p.c, &a, NULL), 0, "connect begins");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Idle server connections: found by key, latest first, bounded, closed by whatever happens on them; and the slots
- * they give way with.
+ * Idle server connections: found by key, latest first, bounded, closed by whatever happens on them;
+ * and the slots they give way with.
  */
 
 #include "net_test.h"
@@ -48,8 +48,9 @@ group_open(int64_t connections)
 {
 	pool = lbd_pool_create(4096);
 	up = lbd_upstream_literal(pool, LBD_STR("127.0.0.1:80"), 80);
-	up->keepalive = (struct upstream_keepalive){ .connections = connections, .requests = 10, .time_ms = 60000,
-		.timeout_ms = 60000 };
+	up->keepalive = (struct upstream_keepalive){
+		.connections = connections, .requests = 10, .time_ms = 60000, .timeout_ms = 60000
+	};
 }
 
 static void

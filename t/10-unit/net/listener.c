@@ -53,11 +53,14 @@ set_listen(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 	return 0;
 }
 
-static const struct lbd_directive directives[] = {
-	{ .name = "listen", .where = LBD_MAIN, .type = LBD_T_CUSTOM, .flags = LBD_D_REPEAT, .min_args = 1,
-		.max_args = LBD_ARGS_ANY, .set = set_listen },
-	{ 0 }
-};
+static const struct lbd_directive directives[] = { { .name = "listen",
+						     .where = LBD_MAIN,
+						     .type = LBD_T_CUSTOM,
+						     .flags = LBD_D_REPEAT,
+						     .min_args = 1,
+						     .max_args = LBD_ARGS_ANY,
+						     .set = set_listen },
+						   { 0 } };
 
 static struct lbd_module module = { LBD_MODULE_HEADER, .name = "test", .directives = directives };
 static struct lbd_module *const builtin[] = { &module, NULL };
@@ -85,7 +88,8 @@ names(struct config *c)
 	LBD_LIST_EACH(p, tmp, listeners_of(c)) {
 		struct listener *l = LBD_LIST_ITEM(p, struct listener, link);
 
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%.*s", n ? " " : "", LBD_FMT(l->name));
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%.*s", n ? " " : "",
+				      LBD_FMT(l->name));
 	}
 	return text;
 }
@@ -109,14 +113,16 @@ reads_addresses(void)
 	names_are("listen [::]:8080 ipv6only=off;", "[::]:8080");
 	names_are("listen unix:/tmp/a.sock;", "unix:/tmp/a.sock");
 	names_are("listen 127.0.0.1:8000-8002;", "127.0.0.1:8000 127.0.0.1:8001 127.0.0.1:8002");
-	names_are("listen 127.0.0.1:80; listen 127.0.0.1:80 default_server; listen 80;", "127.0.0.1:80 0.0.0.0:80");
+	names_are("listen 127.0.0.1:80; listen 127.0.0.1:80 default_server; listen 80;",
+		  "127.0.0.1:80 0.0.0.0:80");
 }
 
 static void
 reads_options(void)
 {
-	struct config *c = load("listen 80 backlog=7 rcvbuf=8k sndbuf=1m fastopen=3 deferred reuseport "
-				"so_keepalive=30m::10 bind;");
+	struct config *c =
+		load("listen 80 backlog=7 rcvbuf=8k sndbuf=1m fastopen=3 deferred reuseport "
+		     "so_keepalive=30m::10 bind;");
 	const struct listen_options *o = &last.o;
 
 	is_int(o->backlog, 7, "backlog");
@@ -124,7 +130,8 @@ reads_options(void)
 	is_int(o->sndbuf, 1 << 20, "sndbuf");
 	is_int(o->fastopen, 3, "fastopen");
 	ok(o->deferred && o->reuseport && o->bind && o->given, "flags");
-	ok(o->keepalive == 1 && o->keepidle == 1800 && o->keepintvl == 0 && o->keepcnt == 10, "so_keepalive");
+	ok(o->keepalive == 1 && o->keepidle == 1800 && o->keepintvl == 0 && o->keepcnt == 10,
+	   "so_keepalive");
 	config_destroy(&c);
 	c = load("listen 80;");
 	ok(o->backlog == 511 && o->keepalive == -1 && o->ipv6only && !o->given, "defaults");
@@ -138,22 +145,29 @@ explains_mistakes(void)
 		"lbd.conf:2:8: options for 127.0.0.1:80 were already given at lbd.conf:1\n"
 		"listen 127.0.0.1:80 backlog=6;\n"
 		"       ^^^^^^^^^^^^\n", "options that disagree");
-	report_is(&loader, "listen 127.0.0.1:80 backlog=5;\nlisten 127.0.0.1:80 backlog=5;\n", "", "the same twice");
+	report_is(&loader, "listen 127.0.0.1:80 backlog=5;\nlisten 127.0.0.1:80 backlog=5;\n", "",
+		  "the same twice");
 	report_is(&loader, "listen 80 defered;\n",
 		"lbd.conf:1:11: unknown parameter \"defered\"\n"
 		"listen 80 defered;\n"
 		"          ^^^^^^^\n"
 		"help: did you mean \"deferred\"?\n", "a parameter nobody knows");
-	report_is(&loader, "listen 127.0.0.1:99999;\n",
-		"lbd.conf:1:8: \"127.0.0.1:99999\" is not an address; allowed are address:port, port, [address]:port "
+	report_is(
+		&loader, "listen 127.0.0.1:99999;\n",
+		"lbd.conf:1:8: \"127.0.0.1:99999\" is not an address; allowed are address:port, "
+		"port, [address]:port "
 		"and unix:path\n"
 		"listen 127.0.0.1:99999;\n"
-		"       ^^^^^^^^^^^^^^^\n", "no port");
-	report_is(&loader, "listen 127.0.0.1:90-80;\n",
-		"lbd.conf:1:8: \"127.0.0.1:90-80\" is not an address; allowed are address:port, port, [address]:port "
+		"       ^^^^^^^^^^^^^^^\n",
+		"no port");
+	report_is(
+		&loader, "listen 127.0.0.1:90-80;\n",
+		"lbd.conf:1:8: \"127.0.0.1:90-80\" is not an address; allowed are address:port, "
+		"port, [address]:port "
 		"and unix:path\n"
 		"listen 127.0.0.1:90-80;\n"
-		"       ^^^^^^^^^^^^^^^\n", "no range");
+		"       ^^^^^^^^^^^^^^^\n",
+		"no range");
 	report_is(&loader, "listen 127.0.0.1:1000-2000;\n",
 		"lbd.conf:1:8: \"127.0.0.1:1000-2000\" stands for more than 64 addresses\n"
 		"listen 127.0.0.1:1000-2000;\n"
@@ -162,16 +176,19 @@ explains_mistakes(void)
 		"lbd.conf:1:8: could not find the address of \"no-such-name.invalid\"\n"
 		"listen no-such-name.invalid:80;\n"
 		"       ^^^^^^^^^^^^^^^^^^^^^^^\n", "a name without address");
-	report_is(&loader, "listen 80 backlog=0 so_keepalive=maybe rcvbuf=0;\n",
+	report_is(
+		&loader, "listen 80 backlog=0 so_keepalive=maybe rcvbuf=0;\n",
 		"lbd.conf:1:19: \"backlog\" is 0; allowed are 1 to 2147483647\n"
 		"listen 80 backlog=0 so_keepalive=maybe rcvbuf=0;\n"
 		"                  ^\n"
-		"lbd.conf:1:21: \"maybe\" is not allowed here; allowed are \"on\", \"off\" and idle:interval:count, as 30m::10\n"
+		"lbd.conf:1:21: \"maybe\" is not allowed here; allowed are \"on\", \"off\" and "
+		"idle:interval:count, as 30m::10\n"
 		"listen 80 backlog=0 so_keepalive=maybe rcvbuf=0;\n"
 		"                    ^^^^^^^^^^^^^^^^^^\n"
 		"lbd.conf:1:40: \"0\" is not allowed here; allowed are sizes from 1 to 2g\n"
 		"listen 80 backlog=0 so_keepalive=maybe rcvbuf=0;\n"
-		"                                       ^^^^^^^^\n", "all mistakes of a line");
+		"                                       ^^^^^^^^\n",
+		"all mistakes of a line");
 	report_is(&loader, "listen 80 ipv6only=on;\n",
 		"lbd.conf:1:11: \"ipv6only\" is for IPv6 addresses\n"
 		"listen 80 ipv6only=on;\n"
@@ -211,7 +228,8 @@ static int
 client(unsigned port)
 {
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 
 	in.sin_port = htons((uint16_t)port);
 	if (connect(fd, (struct sockaddr *)&in, sizeof(in)) < 0)
@@ -314,7 +332,8 @@ minds_who_has_the_port(void)
 
 	c = load_port("*", port, "");
 	is_int(listeners_open(c, 2, false), -1, "a port in use is an error");
-	snprintf(want, sizeof(want), "could not bind to 0.0.0.0:%u: address already in use (98)", port);
+	snprintf(want, sizeof(want), "could not bind to 0.0.0.0:%u: address already in use (98)",
+		 port);
 	ok(strstr(report_text(c), want) != NULL, "which says so");
 	config_destroy(&c);
 	close(taken);

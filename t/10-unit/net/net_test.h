@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * For tests of core/net: a connection that writes down what it is told, a peer that is a plain descriptor, and a
- * loop that turns until something is so.
+ * For tests of core/net: a connection that writes down what it is told, a peer that is a plain
+ * descriptor, and a loop that turns until something is so.
  */
 
 #ifndef T_10_UNIT_NET_NET_TEST_H
@@ -152,7 +152,8 @@ static inline int
 tcp_listener(struct addr *a, int backlog)
 {
 	int fd = sock_open(AF_INET, SOCK_STREAM);
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&in, sizeof(in)) < 0 || listen(fd, backlog) < 0 ||
 	    sock_local(fd, a) < 0)
@@ -245,7 +246,10 @@ send_bytes(struct conn *c, size_t n, size_t piece)
 	conn_send(c, &out);
 }
 
-/* Reads what there is and checks it against send_bytes(); returns how many more there were, -1 at the end, -2 bad. */
+/*
+ * Reads what there is and checks it against send_bytes(); returns how many more there were, -1 at
+ * the end, -2 bad.
+ */
 static inline ssize_t
 peer_check(int fd, size_t *at)
 {

@@ -43,9 +43,12 @@ pipe_sockets(struct pipe *p)
 static void
 pipe_start(struct pipe *p, uint64_t idle_ms)
 {
-	struct tunnel_conf conf = { .idle_ms = idle_ms, .high = 65536, .done = pipe_done, .arg = p };
+	struct tunnel_conf conf = {
+		.idle_ms = idle_ms, .high = 65536, .done = pipe_done, .arg = p
+	};
 
-	is_int(tunnel_start(&p->t, &p->a.c, &p->b.c, &p->to_server, &p->to_client, &conf), 0, "tunnel starts");
+	is_int(tunnel_start(&p->t, &p->a.c, &p->b.c, &p->to_server, &p->to_client, &conf), 0,
+	       "tunnel starts");
 }
 
 static void
@@ -115,7 +118,8 @@ takes_what_was_read_before(void)
 	TURN_UNTIL(p.a.c.flags & CONN_EOF);
 	p.a.said[0] = '\0';
 	pipe_start(&p, 0);
-	is_int(peer_read(p.server, buf, sizeof(buf)), 6, "bytes given with the call reach the server");
+	is_int(peer_read(p.server, buf, sizeof(buf)), 6,
+	       "bytes given with the call reach the server");
 	is_int(peer_read(p.client, buf, sizeof(buf)), 4, "... and the client");
 	is_int(peer_read(p.server, buf, sizeof(buf)), 0, "an end seen before is passed on");
 	shutdown(p.server, SHUT_WR);
@@ -176,7 +180,8 @@ holds_back(void)
 	ok(conn_queued(&p.b.c) > 32768, "the queue is above its low mark");
 	ok(conn_queued(&p.b.c) < 65536 + 512 * 1024, "and bounded: %zu", conn_queued(&p.b.c));
 	loop_stats(loop, &st);
-	ok(st.buffers_lent <= 256, "with it the buffers: %llu", (unsigned long long)st.buffers_lent);
+	ok(st.buffers_lent <= 256, "with it the buffers: %llu",
+	   (unsigned long long)st.buffers_lent);
 
 	while (n >= 0 && in < TOTAL) {
 		peer_write(p.client, &out, TOTAL);
@@ -209,7 +214,8 @@ copies_small_pieces(void)
 			loop_turn(loop, 1);
 	}
 	loop_stats(loop, &st);
-	ok(st.buffers_lent < 150, "letters share buffers: %llu lent", (unsigned long long)st.buffers_lent);
+	ok(st.buffers_lent < 150, "letters share buffers: %llu lent",
+	   (unsigned long long)st.buffers_lent);
 	tunnel_stop(&p.t);
 	ok(p.t == NULL, "tunnel_stop takes the pointer");
 	pipe_gone(&p, 0);

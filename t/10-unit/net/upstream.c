@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Groups: reading them, picking, failing and coming back, last resort, limits over all workers, the retry
- * budget, shared memory by name.
+ * Groups: reading them, picking, failing and coming back, last resort, limits over all workers, the
+ * retry budget, shared memory by name.
  */
 
 #include "t/10-unit/config/conf_test.h"
@@ -57,8 +57,13 @@ set_plain(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 
 static const struct lbd_directive directives[] = {
 	{ .name = "http", .where = LBD_MAIN, .type = LBD_T_BLOCK, .set = set_http },
-	{ .name = "use", .where = LBD_HTTP, .type = LBD_T_CUSTOM, .flags = LBD_D_REPEAT, .min_args = 1, .max_args = 1,
-		.set = set_use },
+	{ .name = "use",
+	  .where = LBD_HTTP,
+	  .type = LBD_T_CUSTOM,
+	  .flags = LBD_D_REPEAT,
+	  .min_args = 1,
+	  .max_args = 1,
+	  .set = set_use },
 	{ .name = "plain", .where = LBD_UPSTREAM, .type = LBD_T_CUSTOM, .set = set_plain },
 	{ 0 }
 };
@@ -92,7 +97,10 @@ load_group(const char *servers)
 	return load(text);
 }
 
-/* Picks and ends with outcome; a letter for the last byte of the server's name: "127.0.0.1:8001" is a. */
+/*
+ * Picks and ends with outcome; a letter for the last byte of the server's name: "127.0.0.1:8001" is
+ * a.
+ */
 static char
 pick(struct lbd_upstream *up, enum lbd_pick_outcome outcome)
 {
@@ -119,7 +127,8 @@ picks(struct lbd_upstream *up, unsigned n, enum lbd_pick_outcome outcome)
 
 /* is_cstr() looks at its argument twice. */
 static void
-picks_are(struct lbd_upstream *up, unsigned n, enum lbd_pick_outcome outcome, const char *want, const char *what)
+picks_are(struct lbd_upstream *up, unsigned n, enum lbd_pick_outcome outcome, const char *want,
+	  const char *what)
 {
 	const char *got = picks(up, n, outcome);
 
@@ -145,10 +154,14 @@ make_older(struct lbd_upstream *up, unsigned i, uint64_t ms)
 static void
 reads_groups(void)
 {
-	struct config *c = load("http { use late; use 127.0.0.1:81; use 127.0.0.1:81; use [::1]; use unix:/tmp/x;\n"
-		"upstream late { server 10.0.0.1 weight=3 max_fails=2 fail_timeout=5s max_conns=7;\n"
-		"server 10.0.0.2:81 backup; server [::1]:82 down; server unix:/run/x name=x route=r slow_start=3s;\n"
-		"keepalive 5 local; keepalive_requests 7; keepalive_time 8s; keepalive_timeout 9s; zone z 64k;\n"
+	struct config *c = load(
+		"http { use late; use 127.0.0.1:81; use 127.0.0.1:81; use [::1]; use unix:/tmp/x;\n"
+		"upstream late { server 10.0.0.1 weight=3 max_fails=2 fail_timeout=5s "
+		"max_conns=7;\n"
+		"server 10.0.0.2:81 backup; server [::1]:82 down; server unix:/run/x name=x "
+		"route=r slow_start=3s;\n"
+		"keepalive 5 local; keepalive_requests 7; keepalive_time 8s; keepalive_timeout "
+		"9s; zone z 64k;\n"
 		"no_live_action fail; retry_budget 50% min=2 interval=1s; } use late; }");
 	struct lbd_upstream *up = used[0];
 	struct server *s = up->servers[0];
@@ -156,7 +169,9 @@ reads_groups(void)
 	is_int(up->n, 4, "four servers");
 	is_str(s->pub.name, "10.0.0.1:80", "a name has a port");
 	is_str(s->pub.addr, "10.0.0.1:80", "and an address");
-	ok(s->pub.weight == 3 && s->max_fails == 2 && s->fail_timeout_ms == 5000 && s->max_conns == 7, "parameters");
+	ok(s->pub.weight == 3 && s->max_fails == 2 && s->fail_timeout_ms == 5000 &&
+		   s->max_conns == 7,
+	   "parameters");
 	is_str(up->servers[3]->pub.name, "10.0.0.2:81", "backups are last");
 	ok(up->servers[3]->pub.backup && up->servers[3]->pub.index == 3, "and know their place");
 	ok(up->servers[1]->down, "down");
@@ -199,11 +214,14 @@ explains_mistakes(void)
 		"lbd.conf:1:17: upstream \"u\" has only backup servers\n"
 		"http { upstream u { server 1.1.1.1 backup; } }\n"
 		"                ^\n", "backups only");
-	report_is(&loader, "http { upstream u { server 1.1.1.1; server 1.1.1.1; } }\n", "", "equal lines are allowed");
-	report_is(&loader, "http { upstream u { server 1.1.1.1; }\nupstream u { server 1.1.1.1; } }\n",
-		"lbd.conf:2:10: upstream \"u\" was already defined at lbd.conf:1\n"
-		"upstream u { server 1.1.1.1; } }\n"
-		"         ^\n", "a name twice");
+	report_is(&loader, "http { upstream u { server 1.1.1.1; server 1.1.1.1; } }\n", "",
+		  "equal lines are allowed");
+	report_is(&loader,
+		  "http { upstream u { server 1.1.1.1; }\nupstream u { server 1.1.1.1; } }\n",
+		  "lbd.conf:2:10: upstream \"u\" was already defined at lbd.conf:1\n"
+		  "upstream u { server 1.1.1.1; } }\n"
+		  "         ^\n",
+		  "a name twice");
 	report_is(&loader, "http { upstream u { server 1.1.1.1 wieght=2; } }\n",
 		"lbd.conf:1:36: unknown parameter \"wieght=2\"\n"
 		"http { upstream u { server 1.1.1.1 wieght=2; } }\n"
@@ -213,28 +231,39 @@ explains_mistakes(void)
 		"lbd.conf:1:43: \"weight\" is 65536; allowed are 0 to 65535\n"
 		"http { upstream u { server 1.1.1.1 weight=65536; } }\n"
 		"                                          ^^^^^\n", "bounds");
-	report_is(&loader, "http { upstream u { server 1.1.1.1:0; } }\n",
-		"lbd.conf:1:28: \"1.1.1.1:0\" is not the address of a server; allowed are address[:port], name[:port] and "
+	report_is(
+		&loader, "http { upstream u { server 1.1.1.1:0; } }\n",
+		"lbd.conf:1:28: \"1.1.1.1:0\" is not the address of a server; allowed are "
+		"address[:port], name[:port] and "
 		"unix:path\n"
 		"http { upstream u { server 1.1.1.1:0; } }\n"
-		"                           ^^^^^^^^^\n", "no port");
-	report_is(&loader, "http { upstream u { server *:80; } }\n",
-		"lbd.conf:1:28: \"*:80\" is not the address of a server; allowed are address[:port], name[:port] and "
+		"                           ^^^^^^^^^\n",
+		"no port");
+	report_is(
+		&loader, "http { upstream u { server *:80; } }\n",
+		"lbd.conf:1:28: \"*:80\" is not the address of a server; allowed are "
+		"address[:port], name[:port] and "
 		"unix:path\n"
 		"http { upstream u { server *:80; } }\n"
-		"                           ^^^^\n", "nobody's address");
-	report_is(&loader, "http { upstream u { server a.invalid; } }\n",
-		"lbd.conf:1:28: warning: could not find the address of \"a.invalid\"; the server gets no requests\n"
+		"                           ^^^^\n",
+		"nobody's address");
+	report_is(
+		&loader, "http { upstream u { server a.invalid; } }\n",
+		"lbd.conf:1:28: warning: could not find the address of \"a.invalid\"; the "
+		"server gets no requests\n"
 		"http { upstream u { server a.invalid; } }\n"
-		"                           ^^^^^^^^^\n", "an unknown name is a warning");
+		"                           ^^^^^^^^^\n",
+		"an unknown name is a warning");
 	report_is(&loader, "http { upstream u { server 1.1.1.1 service=http; } }\n",
 		"lbd.conf:1:36: \"service\" is not supported yet; it is planned\n"
 		"http { upstream u { server 1.1.1.1 service=http; } }\n"
 		"                                   ^^^^^^^^^^^^\n", "what is to come");
-	report_is(&loader, "http { upstream u { plain; server 1.1.1.1; server 1.1.1.2 backup; } }\n",
-		"lbd.conf:1:59: \"plain\" does not honour \"backup\"\n"
-		"http { upstream u { plain; server 1.1.1.1; server 1.1.1.2 backup; } }\n"
-		"                                                          ^^^^^^\n", "what the method cannot");
+	report_is(&loader,
+		  "http { upstream u { plain; server 1.1.1.1; server 1.1.1.2 backup; } }\n",
+		  "lbd.conf:1:59: \"plain\" does not honour \"backup\"\n"
+		  "http { upstream u { plain; server 1.1.1.1; server 1.1.1.2 backup; } }\n"
+		  "                                                          ^^^^^^\n",
+		  "what the method cannot");
 	report_is(&loader, "http { upstream u { plain; server 1.1.1.1 weight=2; } }\n",
 		"lbd.conf:1:43: \"plain\" does not honour \"weight\"\n"
 		"http { upstream u { plain; server 1.1.1.1 weight=2; } }\n"
@@ -243,22 +272,27 @@ explains_mistakes(void)
 		"lbd.conf:1:43: upstream \"u\" cannot have a port; its servers have theirs\n"
 		"http { upstream u { server 1.1.1.1; } use u:81; }\n"
 		"                                          ^^^^\n", "a group with a port");
-	report_is(&loader, "http { use b.invalid; }\n",
-		"lbd.conf:1:12: warning: could not find the address of \"b.invalid\"; requests get 502\n"
+	report_is(
+		&loader, "http { use b.invalid; }\n",
+		"lbd.conf:1:12: warning: could not find the address of \"b.invalid\"; requests "
+		"get 502\n"
 		"http { use b.invalid; }\n"
-		"           ^^^^^^^^^\n", "an unknown name in passing");
+		"           ^^^^^^^^^\n",
+		"an unknown name in passing");
 	report_is(&loader, "http { use a:b:c; }\n",
 		"lbd.conf:1:12: \"a:b:c\" is neither an upstream nor the address of a server\n"
 		"http { use a:b:c; }\n"
 		"           ^^^^^\n", "no address at all");
-	report_is(&loader, "http { upstream u { server 1.1.1.1; retry_budget 200; keepalive 1 lokal; } }\n",
-		"lbd.conf:1:50: \"200\" is not a percentage; allowed are 0 to 100\n"
-		"http { upstream u { server 1.1.1.1; retry_budget 200; keepalive 1 lokal; } }\n"
-		"                                                 ^^^\n"
-		"lbd.conf:1:67: unknown parameter \"lokal\"\n"
-		"http { upstream u { server 1.1.1.1; retry_budget 200; keepalive 1 lokal; } }\n"
-		"                                                                  ^^^^^\n"
-		"help: did you mean \"local\"?\n", "more mistakes");
+	report_is(&loader,
+		  "http { upstream u { server 1.1.1.1; retry_budget 200; keepalive 1 lokal; } }\n",
+		  "lbd.conf:1:50: \"200\" is not a percentage; allowed are 0 to 100\n"
+		  "http { upstream u { server 1.1.1.1; retry_budget 200; keepalive 1 lokal; } }\n"
+		  "                                                 ^^^\n"
+		  "lbd.conf:1:67: unknown parameter \"lokal\"\n"
+		  "http { upstream u { server 1.1.1.1; retry_budget 200; keepalive 1 lokal; } }\n"
+		  "                                                                  ^^^^^\n"
+		  "help: did you mean \"local\"?\n",
+		  "more mistakes");
 }
 
 /* --- picking --- */
@@ -330,7 +364,8 @@ tries_many(void)
 	unsigned i, n = 0;
 
 	for (i = 0; i < 70; i++)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "server 10.0.0.%u;", i + 1);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "server 10.0.0.%u;",
+			 i + 1);
 	c = load_group(text);
 	lbd_pick_init(&p, used[0], pool, NULL);
 	while (lbd_pick_next(&p) != NULL) {
@@ -379,7 +414,8 @@ fails_and_comes_back(void)
 	make_older(up, 0, 10001);
 	lbd_pick_init(&p, up, pool, NULL);
 	while (lbd_pick_next(&p) == &up->servers[1]->pub)
-		lbd_pick_init(&p, up, pool, NULL); /* counted in flight for ever, which is no matter here */
+		lbd_pick_init(&p, up, pool,
+			      NULL); /* counted in flight for ever, which is no matter here */
 	ok(p.server == &up->servers[0]->pub, "after fail_timeout one request may look");
 	picks_are(up, 3, LBD_PICK_OK, "bbb", "only one");
 	lbd_pick_done(&p, LBD_PICK_UNCOUNTED);
@@ -495,7 +531,8 @@ counts_over_processes(void)
 		_exit(0);
 	}
 	is_int(read(pipe_fd[0], &ch, 1), 1, "another process picks");
-	is_int(state(up, 0)->in_flight + state(up, 1)->in_flight, 9, "what it has in flight is seen here");
+	is_int(state(up, 0)->in_flight + state(up, 1)->in_flight, 9,
+	       "what it has in flight is seen here");
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
 	upstreams_worker_died(c, 7);
@@ -528,8 +565,10 @@ shares_exactly(void)
 	}
 	for (k = 0; k < 4; k++)
 		waitpid(pid[k], NULL, 0);
-	ok(llabs((long long)state(up, 0)->requests - 20000) <= 8, "5 of 8: %llu", (unsigned long long)state(up, 0)->requests);
-	ok(llabs((long long)state(up, 1)->requests - 8000) <= 8, "2 of 8: %llu", (unsigned long long)state(up, 1)->requests);
+	ok(llabs((long long)state(up, 0)->requests - 20000) <= 8, "5 of 8: %llu",
+	   (unsigned long long)state(up, 0)->requests);
+	ok(llabs((long long)state(up, 1)->requests - 8000) <= 8, "2 of 8: %llu",
+	   (unsigned long long)state(up, 1)->requests);
 	is_int(state(up, 0)->in_flight, 0, "none left");
 	is_int(state(up, 0)->balancer[0] + state(up, 1)->balancer[0] + state(up, 2)->balancer[0], 0,
 		"current weights add up to nothing");

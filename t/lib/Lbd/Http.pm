@@ -22,7 +22,7 @@ use IO::Socket::UNIX ();
 use Lbd::Util ();
 use Socket qw(IPPROTO_TCP TCP_NODELAY SOCK_STREAM);
 
-our @EXPORT = qw(http_get http_request http_raw http_parse connect_to header);
+our @EXPORT = qw(http_get http_request http_raw http_answers http_parse connect_to header);
 
 sub connect_to {
 	my ($where) = @_;
@@ -53,6 +53,26 @@ sub http_raw {
 	$c->{socket}->shutdown(1) if $o{half_close};
 	$c->read_all;
 	return $c->{buf};
+}
+
+# The same, as the responses it was given; methods => ['HEAD', ...] of the requests, GET where missing.  What is no
+# response comes as one with status 0.  In front: whether lbd closed the connection.
+sub http_answers {
+	my ($where, $bytes, %o) = @_;
+	my $c = Lbd::Client->new($where, timeout => $o{timeout}) // return 0;
+	my @methods = @{ $o{methods} // [] };
+	my @answers;
+
+	$c->send($_) for ref $bytes ? @$bytes : $bytes;
+	$c->{socket}->shutdown(1) if $o{half_close};
+	$c->read_all;
+	my $closed = $c->{ended};
+	$c->{ended} = 1;
+	while (length $c->{buf}) {
+		push @answers, $c->response(shift @methods);
+		last if !$answers[-1]{status};
+	}
+	return ($closed, @answers);
 }
 
 # method => 'POST', body => '...', headers => [name => value, ...], version => '1.1', timeout
