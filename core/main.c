@@ -100,7 +100,8 @@ load(void)
 	logfile_prefix_set(lbd_str_c(paths.prefix));
 	rc = module_index_read(loader.modules_path);
 	if (rc < 0 && rc != -ENOENT)
-		fprintf(stderr, "lbd: index of modules in %s: %s\n", loader.modules_path, strerror(-rc));
+		fprintf(stderr, "lbd: index of modules in %s: %s\n", loader.modules_path,
+			strerror(-rc));
 	config = config_load(&args, &loader);
 	module_index_free();
 	if (config == NULL)
@@ -116,8 +117,8 @@ report(void)
 
 	config_report(config, out_stderr, NULL);
 	if (errors > 0 && warnings > 0)
-		fprintf(stderr, "%u error%s, %u warning%s\n", errors, errors == 1 ? "" : "s", warnings,
-			warnings == 1 ? "" : "s");
+		fprintf(stderr, "%u error%s, %u warning%s\n", errors, errors == 1 ? "" : "s",
+			warnings, warnings == 1 ? "" : "s");
 	else if (errors + warnings > 0)
 		fprintf(stderr, "%u %s%s\n", errors + warnings, errors > 0 ? "error" : "warning",
 			errors + warnings == 1 ? "" : "s");
@@ -155,7 +156,8 @@ run(void)
 	if (config_errors(config) == 0)
 		start_check(&plan, config, &paths, false);
 	if (!report()) {
-		fprintf(stderr, "lbd: configuration file %s is not usable; not started\n", paths.conf);
+		fprintf(stderr, "lbd: configuration file %s is not usable; not started\n",
+			paths.conf);
 		return 1;
 	}
 	plan.fail_alloc = getenv("LBD_FAIL_ALLOC");
@@ -188,7 +190,8 @@ print_index(void)
 }
 
 static bool
-describe(const char *name, const struct lbd_directive *directives, const struct lbd_variable *variables)
+describe(const char *name, const struct lbd_directive *directives,
+	const struct lbd_variable *variables)
 {
 	if (options.action == ACTION_DIRECTIVES)
 		return describe_directives(name, directives, stdout);
@@ -204,7 +207,8 @@ print_tables(void)
 	char err[512] = "";
 
 	for (size_t i = 0; builtin[i] != NULL; i++)
-		ok &= describe(builtin[i]->name, builtin[i]->directives, builtin[i]->http_variables);
+		ok &= describe(builtin[i]->name, builtin[i]->directives,
+			builtin[i]->http_variables);
 	for (unsigned i = 0; i < options.file_count; i++) {
 		const struct lbd_module *m = module_open(options.files[i], err, sizeof(err));
 

@@ -58,8 +58,11 @@ log_option(struct lbd_conf *cf, unsigned i, struct log_options *o)
 	}
 	if (lbd_str_starts(lbd_conf_arg(cf, i), LBD_STR("gzip")))
 		return lbd_conf_error(cf, i, "\"gzip\" is planned and not built into this lbd");
-	lbd_conf_error(cf, i, "unknown parameter \"%.*s\" of \"access_log\"", LBD_FMT(lbd_conf_arg(cf, i)));
-	lbd_conf_suggest(cf, lbd_conf_arg(cf, i), names);
+	word = lbd_conf_arg(cf, i);
+	lbd_conf_error(cf, i, "unknown parameter \"%.*s\" of \"access_log\"", LBD_FMT(word));
+	if (lbd_str_find(word, '=', 0) >= 0)
+		word = lbd_str_head(word, (size_t)lbd_str_find(word, '=', 0) + 1);
+	lbd_conf_suggest(cf, word, names);
 	return -1;
 }
 

@@ -50,7 +50,8 @@ add_header(struct exchange *x, const struct add_header *h)
 		return; /* without memory the pool has failed, and the reply with it */
 	if (!lbd_field_value_ok(value)) {
 		lbd_log(&x->log, LBD_LOG_ERROR, 0,
-			"field \"%.*s\" left out: its value holds a line break or a zero byte", LBD_FMT(h->name));
+			"field \"%.*s\" left out: its value holds a line break or a zero byte",
+			LBD_FMT(h->name));
 		return;
 	}
 	replace_others(x, h->name);

@@ -109,7 +109,10 @@ level_of_conf(const struct http_conf *c)
 	return (const struct http_level *)(const void *)c;
 }
 
-/* For sub-blocks: a level inside parent whose struct is connected to the http block and the server. */
+/*
+ * For sub-blocks: a level inside parent whose struct is connected to the http block and the
+ * server.
+ */
 struct level *block_level(struct lbd_conf *cf, struct level *parent, struct http_level **out);
 
 /* An error for a location that repeats another; 0 when twice is NULL. */
@@ -158,7 +161,10 @@ int set_break(struct lbd_conf *cf, const struct lbd_directive *d, void *conf);
 int set_return(struct lbd_conf *cf, const struct lbd_directive *d, void *conf);
 int set_if(struct lbd_conf *cf, const struct lbd_directive *d, void *conf);
 
-/* error_log.c: opens what error_log of a level names (level_ready), or takes the outer one's targets. */
+/*
+ * error_log.c: opens what error_log of a level names (level_ready), or takes the outer one's
+ * targets.
+ */
 int error_logs_open(struct lbd_conf *cf, struct http_level *l, const struct http_level *outer);
 /* In a worker: levels without an error_log talk as much as the process does. */
 void error_logs_adopt(struct config *c);
@@ -168,10 +174,17 @@ int port_finish(struct config *c, struct port_block *p);
 
 /* route_location.c */
 struct location_tree *location_tree_create(struct lbd_pool *pool);
-/* Adds; exact and prefix locations of one name are found by location_tree_finish(). False without memory. */
+/*
+ * Adds; exact and prefix locations of one name are found by location_tree_finish(). False
+ * without memory.
+ */
 bool location_tree_add(struct location_tree *t, struct lbd_pool *pool, struct http_location *loc);
-/* The block ended: sorts.  *twice and *first: a duplicate and what it repeats, or NULL.  False without memory. */
-bool location_tree_finish(struct location_tree *t, struct lbd_pool *pool, struct http_location **twice,
+/*
+ * The block ended: sorts. *twice and *first: a duplicate and what it repeats, or NULL. False
+ * without memory.
+ */
+bool location_tree_finish(struct location_tree *t, struct lbd_pool *pool,
+	struct http_location **twice,
 	struct http_location **first);
 
 /* Defines the variables of the named groups of a regex.  0 or -1 after an error. */

@@ -58,7 +58,8 @@ hooks_collect(const struct config *c, unsigned phase, struct hook_entry *out)
 			if (h->phase != phase)
 				continue;
 			if (out != NULL)
-				out[n] = (struct hook_entry){ c->modules[i]->name, h->before, h->after, h };
+				out[n] = (struct hook_entry){ c->modules[i]->name, h->before,
+					h->after, h };
 			n++;
 		}
 	}
@@ -102,7 +103,8 @@ exchange_layout(struct lbd_conf *cf, struct http_main *m)
 	m->ctx_offsets = lbd_pool_zalloc(c->pool, (c->module_count + 1) * sizeof(*m->ctx_offsets));
 	if (m->ctx_offsets == NULL)
 		return lbd_conf_error(cf, 0, "out of memory");
-	m->vars_offset = (slot_layout(c->modules, c->module_count, base, m->ctx_offsets) + 15) & ~(size_t)15;
+	m->vars_offset = (slot_layout(c->modules, c->module_count, base,
+		m->ctx_offsets) + 15) & ~(size_t)15;
 	m->stored_vars = var_defined_count(c);
 	m->exchange_size = m->vars_offset + m->stored_vars * sizeof(struct lbd_str);
 	return 0;

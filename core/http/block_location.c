@@ -9,7 +9,8 @@
 #include "core/var/var.h"
 
 int
-block_complain_twice(struct lbd_conf *cf, const struct http_location *twice, const struct http_location *first)
+block_complain_twice(struct lbd_conf *cf, const struct http_location *twice,
+	const struct http_location *first)
 {
 	if (twice == NULL)
 		return 0;
@@ -55,7 +56,8 @@ read_name(struct lbd_conf *cf, struct http_location *loc, bool *caseless)
 		return 0;
 	}
 	if (two)
-		return lbd_conf_error(cf, 1, "\"%.*s\" is no location modifier; allowed are =, ~, ~*, ^~",
+		return lbd_conf_error(cf, 1,
+			"\"%.*s\" is no location modifier; allowed are =, ~, ~*, ^~",
 			LBD_FMT(word));
 	if (word.n > 0 && word.p[0] == '@')
 		loc->kind = LOCATION_NAMED;
@@ -86,11 +88,13 @@ check_nesting(struct lbd_conf *cf, const struct http_location *loc)
 	if (outer == NULL)
 		return 0;
 	if (outer->kind == LOCATION_EXACT || outer->kind == LOCATION_NAMED)
-		return lbd_conf_error(cf, arg, "location \"%.*s\" cannot be inside the %s location \"%.*s\"",
+		return lbd_conf_error(cf, arg,
+			"location \"%.*s\" cannot be inside the %s location \"%.*s\"",
 			LBD_FMT(loc->name), outer->kind == LOCATION_EXACT ? "exact" : "named",
 			LBD_FMT(outer->name));
 	if (loc->kind == LOCATION_NAMED)
-		return lbd_conf_error(cf, arg, "named location \"%.*s\" can be on the server level only",
+		return lbd_conf_error(cf, arg,
+			"named location \"%.*s\" can be on the server level only",
 			LBD_FMT(loc->name));
 	if (loc->kind != LOCATION_REGEX && !lbd_str_starts(loc->name, outer->name))
 		return lbd_conf_error(cf, arg, "location \"%.*s\" is outside location \"%.*s\"",
@@ -119,12 +123,14 @@ add_named(struct lbd_conf *cf, struct server_block *s, struct http_location *loc
 
 	if (first != NULL)
 		return block_complain_twice(cf, loc, first);
-	return map_put(&s->pub.named, loc->name, loc) < 0 ? lbd_conf_error(cf, 0, "out of memory") : 0;
+	return map_put(&s->pub.named, loc->name, loc) < 0 ? lbd_conf_error(cf, 0,
+		"out of memory") : 0;
 }
 
 /* Puts loc where it will be searched for. */
 static int
-location_add(struct lbd_conf *cf, struct http_level *outer, struct http_location *loc, bool caseless)
+location_add(struct lbd_conf *cf, struct http_level *outer, struct http_location *loc,
+	bool caseless)
 {
 	struct lbd_pool *pool = lbd_conf_pool(cf);
 	unsigned arg = lbd_conf_argc(cf) - 1;
@@ -207,7 +213,8 @@ lbd_http_set_content(struct lbd_conf *cf, const struct lbd_http_content *content
 	if (l == NULL)
 		return lbd_conf_error(cf, 0, "\"%s\" needs a location", content->name);
 	if (l->conf.content != NULL)
-		return lbd_conf_error(cf, 0, "\"%s\" is a duplicate: \"%s\" answers here already", content->name,
+		return lbd_conf_error(cf, 0, "\"%s\" is a duplicate: \"%s\" answers here already",
+			content->name,
 			l->conf.content->name);
 	l->conf.content = content;
 	return 0;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The directives of the HTTP core: names, places, types, defaults and bounds.  What a block or a list of
- * words means is decided by the set() functions named here; what a field does, where it is used.
+ * The directives of the HTTP core: names, places, types, defaults and bounds. What a block or a
+ * list of words means is decided by the set() functions named here; what a field does, where it is
+ * used.
  */
 
 #include "core/http/access_log.h"
@@ -23,11 +24,14 @@
 enum { DAYS = 24 * 3600 * 1000, YEAR = 365 };
 
 static const struct lbd_enum lingering_words[] = {
-	{ "off", LINGERING_OFF }, { "on", LINGERING_ON }, { "always", LINGERING_ALWAYS }, { NULL, 0 }
+	{ "off", LINGERING_OFF }, { "on", LINGERING_ON }, { "always", LINGERING_ALWAYS },
+	{ NULL, 0 }
 };
-static const struct lbd_enum in_file_words[] = { { "off", 0 }, { "on", 1 }, { "clean", 2 }, { NULL, 0 } };
+static const struct lbd_enum in_file_words[] = { { "off", 0 }, { "on", 1 }, { "clean", 2 },
+	{ NULL, 0 } };
 static const struct lbd_enum satisfy_words[] = { { "all", 0 }, { "any", 1 }, { NULL, 0 } };
-static const struct lbd_enum inherit_words[] = { { "off", 0 }, { "on", 1 }, { "merge", 2 }, { NULL, 0 } };
+static const struct lbd_enum inherit_words[] = { { "off", 0 }, { "on", 1 }, { "merge", 2 },
+	{ NULL, 0 } };
 
 /* One line for each of the simple kinds. */
 #define FLAG(n, w, f, d, h) \
@@ -42,7 +46,8 @@ static const struct lbd_enum inherit_words[] = { { "off", 0 }, { "on", 1 }, { "m
 	{ .name = n, .where = w, .type = LBD_T_INT, f, .def = d, .min = lo, .max = hi, \
 	  .syntax = "number", .help = h }
 #define WORD(n, w, f, d, ws, s, h) \
-	{ .name = n, .where = w, .type = LBD_T_ENUM, f, .def = d, .words = ws, .syntax = s, .help = h }
+	{ .name = n, .where = w, .type = LBD_T_ENUM, f, .def = d, .words = ws, .syntax = s,
+	  .help = h }
 #define IGNORED(n, w, s) \
 	{ .name = n, .where = w, .type = LBD_T_IGNORED, .min_args = 1, .max_args = LBD_ARGS_ANY, .syntax = s, \
 	  .help = "accepted for compatibility" }
@@ -73,9 +78,11 @@ const struct lbd_directive http_directives[] = {
 	/* choosing a server and a location */
 	ACTION("listen", LBD_SERVER, LBD_D_REPEAT, 1, LBD_ARGS_ANY, set_listen,
 		"address[:port] [default_server] [parameters]", "where connections are accepted"),
-	ACTION("server_name", LBD_SERVER, LBD_D_REPEAT, 1, LBD_ARGS_ANY, set_server_name, "name ...",
+	ACTION("server_name", LBD_SERVER, LBD_D_REPEAT, 1, LBD_ARGS_ANY, set_server_name,
+	"name ...",
 		"hosts this server answers for"),
-	ACTION("internal", LBD_LOCATION, 0, 0, 0, set_internal, "", "not for requests from outside"),
+	ACTION("internal", LBD_LOCATION, 0, 0, 0, set_internal, "",
+	"not for requests from outside"),
 	{ .name = "internal_redirect", .where = LBD_SERVER | LBD_LOCATION, .type = LBD_T_VALUE,
 	  .flags = LBD_D_NOINHERIT, LEVEL(internal_redirect),
 	  .syntax = "uri", .help = "goes on with another uri, unless empty" },
@@ -88,7 +95,8 @@ const struct lbd_directive http_directives[] = {
 		"changes the uri"),
 	ACTION("set", REWRITES, LBD_D_REPEAT, 2, 2, set_set, "$variable value", "sets a variable"),
 	ACTION("break", REWRITES, LBD_D_REPEAT, 0, 0, set_break, "", "ends rewriting here"),
-	FLAG("rewrite_log", LBD_ALL_HTTP | LBD_SERVER_IF | LBD_LOCATION_IF, LEVEL(rewrite_log), "off",
+	FLAG("rewrite_log", LBD_ALL_HTTP | LBD_SERVER_IF | LBD_LOCATION_IF, LEVEL(rewrite_log),
+	"off",
 		"logs what rewrite did"),
 	FLAG("uninitialized_variable_warn", LBD_ALL_HTTP | LBD_SERVER_IF | LBD_LOCATION_IF,
 		LEVEL(uninitialized_variable_warn), "on", "accepted for compatibility"),
@@ -99,8 +107,10 @@ const struct lbd_directive http_directives[] = {
 	SIZE("client_header_buffer_size", HTTP_SERVER, CONF(client_header_buffer_size), "1k", 1,
 		MEGABYTES(1), "first buffer of a request head"),
 	{ .name = "large_client_header_buffers", .where = HTTP_SERVER, .type = LBD_T_CUSTOM,
-	  CONF_SPAN(large_buffers_n, large_buffers_size), .min_args = 2, .max_args = 2, .def = "4 16k",
-	  .set = set_large_buffers, .syntax = "number size", .help = "bounds of a request head and its lines" },
+	  CONF_SPAN(large_buffers_n, large_buffers_size), .min_args = 2, .max_args = 2,
+	  .def = "4 16k",
+	  .set = set_large_buffers, .syntax = "number size",
+	  .help = "bounds of a request head and its lines" },
 	NUMBER("max_headers", HTTP_SERVER, CONF(max_headers), "1000", 1, 100000,
 		"fields in a request head"),
 	FLAG("ignore_invalid_headers", HTTP_SERVER, CONF(ignore_invalid_headers), "on",
@@ -124,32 +134,40 @@ const struct lbd_directive http_directives[] = {
 	  CONF(client_body_temp_path), .min_args = 1, .max_args = 4, .def = "client_body_temp",
 	  .set = set_temp_path, .syntax = "path [level1 [level2 [level3]]]",
 	  .help = "folder for request bodies on disk" },
-	WORD("client_body_in_file_only", LBD_ALL_HTTP, LEVEL(client_body_in_file), "off", in_file_words,
+	WORD("client_body_in_file_only", LBD_ALL_HTTP, LEVEL(client_body_in_file), "off",
+		in_file_words,
 		"on | clean | off", "request bodies always go to files"),
-	FLAG("client_body_in_single_buffer", LBD_ALL_HTTP, LEVEL(client_body_in_single_buffer), "off",
+	FLAG("client_body_in_single_buffer", LBD_ALL_HTTP, LEVEL(client_body_in_single_buffer),
+	"off",
 		"request bodies in memory are in one piece"),
 	ACTION("client_body_early_read", HTTP_SERVER, LBD_D_REPEAT, 1, LBD_ARGS_ANY, set_planned,
 		"string ...", "reads the body before a location is chosen"),
 
 	/* the connection */
 	{ .name = "keepalive_timeout", .where = LBD_ALL_HTTP, .type = LBD_T_CUSTOM,
-	  CONF_SPAN(keepalive_timeout, keepalive_header), .min_args = 1, .max_args = 2, .def = "75s",
+	  CONF_SPAN(keepalive_timeout, keepalive_header), .min_args = 1, .max_args = 2,
+	  .def = "75s",
 	  .set = set_keepalive_timeout, .syntax = "timeout [header_timeout]",
 	  .help = "idle time of a client connection; 0: no keep-alive" },
-	NUMBER("keepalive_requests", LBD_ALL_HTTP, CONF(keepalive_requests), "1000", 0, INT64_C(1) << 40,
+	NUMBER("keepalive_requests", LBD_ALL_HTTP, CONF(keepalive_requests), "1000", 0,
+		INT64_C(1) << 40,
 		"requests of one client connection"),
-	TIME("keepalive_time", LBD_ALL_HTTP, CONF(keepalive_time), "1h", "age of a client connection"),
+	TIME("keepalive_time", LBD_ALL_HTTP, CONF(keepalive_time), "1h",
+	"age of a client connection"),
 	TIME("keepalive_min_timeout", LBD_ALL_HTTP, CONF(keepalive_min_timeout), "0",
 		"idle connections younger than this are not closed early"),
 	IGNORED("keepalive_disable", LBD_ALL_HTTP, "none | browser ..."),
-	TIME("send_timeout", LBD_ALL_HTTP, CONF(send_timeout), "60s", "longest gap between two writes"),
+	TIME("send_timeout", LBD_ALL_HTTP, CONF(send_timeout), "60s",
+	"longest gap between two writes"),
 	WORD("lingering_close", LBD_ALL_HTTP, CONF(lingering_close), "on", lingering_words,
 		"off | on | always", "reads what still comes before closing"),
 	TIME("lingering_time", LBD_ALL_HTTP, CONF(lingering_time), "30s", "time for that in all"),
-	TIME("lingering_timeout", LBD_ALL_HTTP, CONF(lingering_timeout), "5s", "longest gap in that"),
+	TIME("lingering_timeout", LBD_ALL_HTTP, CONF(lingering_timeout), "5s",
+	"longest gap in that"),
 	FLAG("reset_timedout_connection", LBD_ALL_HTTP, CONF(reset_timedout_connection), "off",
 		"resets connections that timed out"),
-	FLAG("tcp_nodelay", LBD_ALL_HTTP, CONF(tcp_nodelay), "on", "small packets are sent at once"),
+	FLAG("tcp_nodelay", LBD_ALL_HTTP, CONF(tcp_nodelay), "on",
+	"small packets are sent at once"),
 	FLAG("tcp_nopush", LBD_ALL_HTTP, CONF(tcp_nopush), "off", "head and file share packets"),
 
 	/* the response */
@@ -159,23 +177,27 @@ const struct lbd_directive http_directives[] = {
 		"redirects name scheme and host"),
 	FLAG("server_name_in_redirect", LBD_ALL_HTTP, CONF(server_name_in_redirect), "off",
 		"redirects name the first server_name"),
-	FLAG("port_in_redirect", LBD_ALL_HTTP, CONF(port_in_redirect), "on", "redirects name the port"),
+	FLAG("port_in_redirect", LBD_ALL_HTTP, CONF(port_in_redirect), "on",
+	"redirects name the port"),
 	{ .name = "server_tokens", .where = LBD_ALL_HTTP, .type = LBD_T_CUSTOM,
 	  CONF_SPAN(server_tokens, server_header), .min_args = 1, .max_args = 1, .def = "off",
 	  .set = set_server_tokens, .syntax = "on | off | build | string",
 	  .help = "what Server fields and error pages tell" },
 	{ .name = "default_type", .where = LBD_ALL_HTTP, .type = LBD_T_STR, CONF(default_type),
-	  .def = "text/plain", .syntax = "mime-type", .help = "content type when nothing says another" },
+	  .def = "text/plain", .syntax = "mime-type",
+	  .help = "content type when nothing says another" },
 	IGNORED("types_hash_max_size", LBD_ALL_HTTP, "size"),
 	IGNORED("types_hash_bucket_size", LBD_ALL_HTTP, "size"),
 	{ .name = "error_page", .where = LBD_ALL_HTTP | LBD_LOCATION_IF, .type = LBD_T_CUSTOM,
 	  .flags = LBD_D_REPEAT, CONF(error_pages), .min_args = 2, .max_args = LBD_ARGS_ANY,
-	  .set = set_error_page, .syntax = "code ... [=[response]] uri", .help = "what answers for errors" },
+	  .set = set_error_page, .syntax = "code ... [=[response]] uri",
+	  .help = "what answers for errors" },
 	FLAG("recursive_error_pages", LBD_ALL_HTTP, CONF(recursive_error_pages), "off",
 		"error pages may have errors of their own"),
 	{ .name = "add_header", .where = LBD_ALL_HTTP | LBD_LOCATION_IF, .type = LBD_T_CUSTOM,
 	  .flags = LBD_D_REPEAT | LBD_D_NOINHERIT, CONF(add_headers), .min_args = 2, .max_args = 3,
-	  .set = set_add_header, .syntax = "name value [always]", .help = "adds a field to responses" },
+	  .set = set_add_header, .syntax = "name value [always]",
+	  .help = "adds a field to responses" },
 	WORD("add_header_inherit", LBD_ALL_HTTP | LBD_LOCATION_IF, CONF(add_header_inherit), "on",
 		inherit_words, "on | off | merge", "what of the outer level's add_header holds"),
 	{ .name = "early_hints", .where = LBD_ALL_HTTP, .type = LBD_T_CUSTOM, LEVEL(early_hints),
@@ -187,7 +209,8 @@ const struct lbd_directive http_directives[] = {
 	WORD("satisfy", LBD_ALL_HTTP, LEVEL(satisfy), "all", satisfy_words, "all | any",
 		"how many access rules must allow"),
 	TIME("auth_delay", LBD_ALL_HTTP, LEVEL(auth_delay), "0", "delays 401 and 407"),
-	{ .name = "resolver", .where = LBD_ALL_HTTP, .type = LBD_T_CUSTOM, LEVEL(resolver), .min_args = 1,
+	{ .name = "resolver", .where = LBD_ALL_HTTP, .type = LBD_T_CUSTOM, LEVEL(resolver),
+	  .min_args = 1,
 	  .max_args = LBD_ARGS_ANY, .set = set_resolver,
 	  .syntax = "address ... [valid=time] [ipv4=on|off] [ipv6=on|off] [status_zone=zone] [stale=time]",
 	  .help = "name servers" },
@@ -202,9 +225,11 @@ const struct lbd_directive http_directives[] = {
 	  .set = access_log_set,
 	  .syntax = "path [format [buffer=size] [flush=time] [if=condition]] | off",
 	  .help = "where requests are noted" },
-	{ .name = "log_format", .where = LBD_HTTP, .type = LBD_T_CUSTOM, .flags = LBD_D_REPEAT, .min_args = 2,
+	{ .name = "log_format", .where = LBD_HTTP, .type = LBD_T_CUSTOM, .flags = LBD_D_REPEAT,
+	  .min_args = 2,
 	  .max_args = LBD_ARGS_ANY, .set = log_format_set,
-	  .syntax = "name [escape=default|json|none] string ...", .help = "a format for access_log" },
+	  .syntax = "name [escape=default|json|none] string ...",
+	  .help = "a format for access_log" },
 	{ .name = "open_log_file_cache", .where = LBD_ALL_HTTP, .type = LBD_T_CUSTOM,
 	  .min_args = 1, .max_args = LBD_ARGS_ANY, .set = open_log_file_cache_set,
 	  .syntax = "off | max=N [inactive=time] [min_uses=N] [valid=time]",

@@ -31,12 +31,14 @@ listen_word(struct lbd_conf *cf, unsigned arg, struct lbd_str word, void *data)
 		return 0;
 	}
 	if (lbd_str_eq(word, LBD_STR("ssl"))) {
-		lbd_conf_error(cf, arg, "\"ssl\" needs the tls module, which is planned and not built into this lbd");
+		lbd_conf_error(cf, arg,
+			"\"ssl\" needs the tls module, which is planned and not built into this lbd");
 		return 0;
 	}
 	for (size_t i = 0; i < LBD_ARRAY_LEN(planned); i++) {
 		if (lbd_str_eq(word, lbd_str_c(planned[i]))) {
-			lbd_conf_error(cf, arg, "\"%s\" is planned and not built into this lbd", planned[i]);
+			lbd_conf_error(cf, arg, "\"%s\" is planned and not built into this lbd",
+				planned[i]);
 			return 0;
 		}
 	}
@@ -77,7 +79,8 @@ port_join(struct lbd_conf *cf, struct port_block *p, struct server_block *s, boo
 	struct port_server *link;
 
 	if (port_has(p, s))
-		return lbd_conf_error(cf, 1, "this server listens on %.*s already", LBD_FMT(p->pub.listener->name));
+		return lbd_conf_error(cf, 1, "this server listens on %.*s already",
+			LBD_FMT(p->pub.listener->name));
 	link = lbd_pool_zalloc(lbd_conf_pool(cf), sizeof(*link));
 	if (link == NULL)
 		return lbd_conf_error(cf, 0, "out of memory");
@@ -87,7 +90,8 @@ port_join(struct lbd_conf *cf, struct port_block *p, struct server_block *s, boo
 	if (!is_default)
 		return 0;
 	if (p->default_node != NULL)
-		return lbd_conf_error(cf, 1, "a second default server for %.*s; the first is at %s:%u",
+		return lbd_conf_error(cf, 1,
+			"a second default server for %.*s; the first is at %s:%u",
 			LBD_FMT(p->pub.listener->name), p->default_node->src->name,
 			p->default_node->args[0].line);
 	p->default_node = bind_node(cf);
@@ -166,9 +170,11 @@ name_wildcard(struct lbd_conf *cf, unsigned arg, struct server_name *name)
 	} else if (s.n > 0 && s.p[0] == '.') {
 		name->kind = NAME_DOT;
 	}
-	if (lbd_str_find(name->text, '*', 0) >= 0 || (name->kind != NAME_EXACT && name->text.n < 2)) {
+	if (lbd_str_find(name->text, '*', 0) >= 0 ||
+		(name->kind != NAME_EXACT && name->text.n < 2)) {
 		lbd_conf_error(cf, arg, "server name \"%.*s\" is not valid", LBD_FMT(name->source));
-		lbd_conf_help(cf, "a wildcard stands for whole labels at one end: *.example.org, www.example.*");
+		lbd_conf_help(cf,
+			"a wildcard stands for whole labels at one end: *.example.org, www.example.*");
 		return -1;
 	}
 	if (lbd_str_find(name->text, '/', 0) >= 0 || lbd_str_find(name->text, ':', 0) >= 0)
@@ -193,7 +199,8 @@ name_read(struct lbd_conf *cf, unsigned arg, struct server_name *name)
 		host[sizeof(host) - 1] = '\0';
 		s = lbd_str_c(host);
 	} else if (lbd_str_find(s, '$', 0) >= 0) {
-		return lbd_conf_error(cf, arg, "a server name has no variables other than $hostname");
+		return lbd_conf_error(cf, arg,
+			"a server name has no variables other than $hostname");
 	}
 	name->text = lower(pool, s);
 	if (name->text.p == NULL && s.n > 0)
@@ -251,7 +258,8 @@ set_server_name(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 int
 server_defaults(struct lbd_conf *cf, struct server_block *s)
 {
-	static const struct listen_options plain = { .backlog = 511, .keepalive = -1, .ipv6only = true };
+	static const struct listen_options plain = { .backlog = 511, .keepalive = -1,
+		.ipv6only = true };
 	struct addr a;
 
 	if (s->names == NULL && name_append(cf, s) == NULL)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * set() functions of directives that take a few words: what they mean is decided where the fields are
- * used.
+ * set() functions of directives that take a few words: what they mean is decided where the fields
+ * are used.
  */
 
 #include "core/http/block.h"
@@ -24,7 +24,8 @@ set_http2(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 		return 0;
 	if (lbd_str_ieq(word, LBD_STR("on")))
 		return set_planned(cf, d, conf);
-	return lbd_conf_error(cf, 1, "\"%s\": \"%.*s\" is neither \"on\" nor \"off\"", d->name, LBD_FMT(word));
+	return lbd_conf_error(cf, 1, "\"%s\": \"%.*s\" is neither \"on\" nor \"off\"", d->name,
+		LBD_FMT(word));
 }
 
 /* large_client_header_buffers number size */
@@ -136,7 +137,8 @@ set_values(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 int
 set_resolver(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 {
-	static const char *const names[] = { "valid", "stale", "ipv4", "ipv6", "status_zone", NULL };
+	static const char *const names[] = { "valid", "stale", "ipv4", "ipv6", "status_zone",
+		NULL };
 	unsigned addresses = 0;
 	struct lbd_str v;
 	uint64_t ms;
@@ -149,12 +151,14 @@ set_resolver(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 				return -1;
 		} else if (lbd_conf_param(cf, i, "ipv4", &v) || lbd_conf_param(cf, i, "ipv6", &v)) {
 			if (!lbd_str_eq(v, LBD_STR("on")) && !lbd_str_eq(v, LBD_STR("off")))
-				return lbd_conf_error(cf, i, "\"%.*s\" is neither \"on\" nor \"off\"", LBD_FMT(v));
+				return lbd_conf_error(cf, i,
+					"\"%.*s\" is neither \"on\" nor \"off\"", LBD_FMT(v));
 		} else if (lbd_conf_param(cf, i, "status_zone", &v)) {
 			continue;
 		} else if (lbd_str_find(arg, '=', 0) >= 0) {
 			lbd_conf_error(cf, i, "unknown parameter \"%.*s\"", LBD_FMT(arg));
-			lbd_conf_suggest(cf, lbd_str_head(arg, (size_t)lbd_str_find(arg, '=', 0)), names);
+			lbd_conf_suggest(cf, lbd_str_head(arg, (size_t)lbd_str_find(arg, '=', 0)),
+				names);
 			return -1;
 		} else {
 			addresses++;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * error_log inside http: which targets the messages of a level go to.  The words, files and levels are
- * core/os/log.c's; the main level's logs are core/proc's.
+ * error_log inside http: which targets the messages of a level go to. The words, files and levels
+ * are core/os/log.c's; the main level's logs are core/proc's.
  */
 
 #include "core/http/block.h"
@@ -46,7 +46,8 @@ targets_open(struct lbd_conf *cf, const struct error_log *logs)
 	for (log = logs; log != NULL; log = log->next) {
 		char err[256] = "";
 
-		if (log_target_open(lbd_conf_pool(cf), log->words, log->n, &targets[n++], err, sizeof(err)) < 0)
+		if (log_target_open(lbd_conf_pool(cf), log->words, log->n, &targets[n++], err,
+			sizeof(err)) < 0)
 			rc = bind_error_at(bind_config(cf), log->node, 1, "\"error_log\": %s",
 				err[0] != '\0' ? err : "out of memory");
 	}

@@ -3,8 +3,8 @@
 /*
  * Answers of lbd's own: the configured error_page of a status, or a small built-in page.
  *
- * Some codes never reach a client: 444 closes without a word, 494 to 497 are sent as 400, 499 is only
- * for logs.  Which status a failure has is decided where it happens.
+ * Some codes never reach a client: 444 closes without a word, 494 to 497 are sent as 400, 499 is
+ * only for logs. Which status a failure has is decided where it happens.
  */
 
 #include "core/http/exchange.h"
@@ -92,7 +92,8 @@ page_text(struct exchange *x, int status)
 		"</body>\n"
 		"</html>\n",
 		status, reason.n > 0 ? " " : "", LBD_FMT(reason), status, reason.n > 0 ? " " : "",
-		LBD_FMT(reason), server.n > 0 ? "<p>" : "", LBD_FMT(server), server.n > 0 ? "</p>\n" : "");
+		LBD_FMT(reason), server.n > 0 ? "<p>" : "", LBD_FMT(server),
+		server.n > 0 ? "</p>\n" : "");
 }
 
 static void
@@ -110,7 +111,8 @@ page_send(struct exchange *x, int status)
 static void
 page_redirect(struct exchange *x, int response, struct lbd_str url)
 {
-	int status = response == 301 || response == 303 || response == 307 || response == 308 ? response : 302;
+	int status = response == 301 || response == 303 || response == 307 ||
+		response == 308 ? response : 302;
 
 	x->override_status = status;
 	lbd_fields_remove(&x->pub.reply, LBD_FIELD_LOCATION);
@@ -162,7 +164,10 @@ page_configured(struct exchange *x, int status)
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
-/* What was said about a body that is not sent now.  Other fields (WWW-Authenticate, Retry-After) stay. */
+/*
+ * What was said about a body that is not sent now. Other fields (WWW-Authenticate, Retry-
+ * After) stay.
+ */
 static void
 forget_body(struct exchange *x)
 {

@@ -34,8 +34,9 @@ key_make(const struct lbd_call_conf *conf, char *buf, struct lbd_str *key)
 	*key = conf->key;
 	if (conf->bind.n == 0 && !conf->socket_keepalive && conf->rcvbuf == 0 && conf->sndbuf == 0)
 		return true;
-	n = snprintf(buf, KEY_MAX, "%.*s|%d%d|%d|%d|%.*s", LBD_FMT(conf->bind), conf->bind_transparent,
-		conf->socket_keepalive, conf->rcvbuf, conf->sndbuf, LBD_FMT(conf->key));
+	n = snprintf(buf, KEY_MAX, "%.*s|%d%d|%d|%d|%.*s", LBD_FMT(conf->bind),
+		     conf->bind_transparent, conf->socket_keepalive, conf->rcvbuf, conf->sndbuf,
+		     LBD_FMT(conf->key));
 	*key = lbd_str(buf, (size_t)n);
 	return n > 0 && n < KEY_MAX;
 }
@@ -61,7 +62,7 @@ is_silent(const struct server_conn *sc)
 	char byte;
 
 	return recv(sc->conn.file.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
-		(errno == EAGAIN || errno == EWOULDBLOCK);
+	       (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 static struct server_conn *
@@ -81,7 +82,8 @@ server_conn_idle(const struct lbd_call_conf *conf, struct lbd_str key)
 }
 
 static struct server_conn *
-server_conn_alloc(const struct lbd_call_conf *conf, const struct conn_handler *h, struct lbd_str key)
+server_conn_alloc(const struct lbd_call_conf *conf, const struct conn_handler *h,
+		  struct lbd_str key)
 {
 	struct server_conn *sc;
 
@@ -137,7 +139,8 @@ server_conn_connect(struct server_conn *sc, const struct lbd_call_conf *conf)
 }
 
 struct server_conn *
-server_conn_get(const struct lbd_call_conf *conf, const struct conn_handler *h, bool *fresh, int *err)
+server_conn_get(const struct lbd_call_conf *conf, const struct conn_handler *h, bool *fresh,
+		int *err)
 {
 	char buf[KEY_MAX];
 	struct server_conn *sc;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What handlers that call servers ask of the core besides: facts of the location, escaping, timers of
- * an exchange.  Each is a few lines around something private.
+ * What handlers that call servers ask of the core besides: facts of the location, escaping,
+ * timers of an exchange.  Each is a few lines around something private.
  */
 
 #include <lbd/http_client.h>
@@ -69,8 +69,8 @@ lbd_http_absolute(struct lbd_http *http, struct lbd_str path)
 	if (!x->c->absolute_redirect || host.n == 0)
 		return path;
 	port = redirect_port(http, scheme);
-	return lbd_pool_printf(http->pool, "%.*s://%.*s%.*s%.*s", LBD_FMT(scheme), LBD_FMT(host), LBD_FMT(port),
-		LBD_FMT(path));
+	return lbd_pool_printf(http->pool, "%.*s://%.*s%.*s%.*s", LBD_FMT(scheme), LBD_FMT(host),
+			       LBD_FMT(port), LBD_FMT(path));
 }
 
 struct lbd_http_timer {

@@ -3,9 +3,10 @@
 /*
  * The response of a call: from received bytes to interim(), head(), body() and the end.
  *
- * Head bytes are copied once, into the call's pool; body bytes stay where they were received and move on
- * as slices.  How long the body is was decided by framing.c.  Whatever is doubtful ends the call as
- * invalid; bytes after the end leave the response valid and the connection unfit for another.
+ * Head bytes are copied once, into the call's pool; body bytes stay where they were received
+ * and move on as slices.  How long the body is was decided by framing.c.  Whatever is doubtful
+ * ends the call as invalid; bytes after the end leave the response valid and the connection
+ * unfit for another.
  */
 
 #include "core/http/h1_client.h"
@@ -151,7 +152,7 @@ head_whole(struct lbd_call *c, const char *p, size_t n, struct piece *in, size_t
 	gathered_drop(c);
 	piece_skip(in, used);
 	if (h1_response(copy, n, &r, &e) != PARSE_DONE ||
-		framing_response(&r, c->conf.method, &c->framing, &e) != PARSE_DONE) {
+	    framing_response(&r, c->conf.method, &c->framing, &e) != PARSE_DONE) {
 		call_finish(c, LBD_CALL_INVALID, 0, e.text);
 		return false;
 	}
@@ -194,7 +195,8 @@ head_input(struct lbd_call *c, struct piece *in)
 	size_t head = 0;
 
 	if (before > 0) {
-		n = LBD_MIN(n, c->conf.head_max + 1 - before); /* one byte tells that it is too big */
+		n = LBD_MIN(n,
+			    c->conf.head_max + 1 - before); /* one byte tells that it is too big */
 		if (!gather(c, in->p, n)) {
 			call_finish(c, LBD_CALL_MEMORY, 0, NULL);
 			return false;
@@ -243,7 +245,7 @@ trailers_parse(struct lbd_call *c, struct h1_error *e)
 	for (size_t i = 0; i < c->gathered_n; i++)
 		lines += copy[i] == '\n';
 	return fields_room(c, &c->response.trailers, lines) &&
-		h1_fields(copy, c->gathered_n, 0, &c->response.trailers, e) == PARSE_DONE;
+	       h1_fields(copy, c->gathered_n, 0, &c->response.trailers, e) == PARSE_DONE;
 }
 
 static enum body_rc

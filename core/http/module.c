@@ -18,7 +18,8 @@ http_level_ready(struct lbd_conf *cf, enum lbd_level_kind kind, void *conf, cons
 		return 0;
 	add_headers_inherit(l, outer);
 	/* an if that says nothing about content changes nothing about it */
-	if (l->conf.content == NULL && l->conf.location != NULL && l->conf.location->kind == LOCATION_IF)
+	if (l->conf.content == NULL && l->conf.location != NULL &&
+		l->conf.location->kind == LOCATION_IF)
 		l->conf.content = outer->conf.content;
 	return error_logs_open(cf, l, outer);
 }
@@ -56,7 +57,8 @@ internal_redirect(struct lbd_http *x)
 	if (uri.n == 0)
 		return LBD_NEXT;
 	if (uri.p[0] != '/' && uri.p[0] != '@') {
-		lbd_log(x->log, LBD_LOG_ERROR, 0, "cannot redirect to \"%.*s\": neither a path nor a name",
+		lbd_log(x->log, LBD_LOG_ERROR, 0,
+			"cannot redirect to \"%.*s\": neither a path nor a name",
 			LBD_FMT(uri));
 		return lbd_http_refuse_hook(x, 500);
 	}

@@ -23,20 +23,23 @@ read_response(struct lbd_conf *cf, unsigned arg, int *response)
 	if (word.n == 1)
 		return 1;
 	if (!lbd_str_to_u64(lbd_str_skip(word, 1), 599, &code) || code < 200)
-		return lbd_conf_error(cf, arg, "\"%.*s\" is no response; allowed are = and =200 to =599",
+		return lbd_conf_error(cf, arg,
+			"\"%.*s\" is no response; allowed are = and =200 to =599",
 			LBD_FMT(word));
 	*response = (int)code;
 	return 1;
 }
 
 static int
-add_page(struct lbd_conf *cf, unsigned arg, struct error_page ***last, const struct error_page *like)
+add_page(struct lbd_conf *cf, unsigned arg, struct error_page ***last,
+	const struct error_page *like)
 {
 	struct error_page *page;
 	uint64_t code;
 
 	if (!lbd_str_to_u64(lbd_conf_arg(cf, arg), 599, &code) || code < 300)
-		return lbd_conf_error(cf, arg, "\"%.*s\" is no status to replace; allowed are 300 to 599",
+		return lbd_conf_error(cf, arg,
+			"\"%.*s\" is no status to replace; allowed are 300 to 599",
 			LBD_FMT(lbd_conf_arg(cf, arg)));
 	if (code == 499)
 		return lbd_conf_error(cf, arg, "499 has no page: the client is gone by then");
@@ -63,7 +66,7 @@ set_error_page(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 		return -1;
 	if (uri - 1 < 1 + (unsigned)has_response)
 		return lbd_conf_error(cf, 0, "\"error_page\" needs a status in front of the uri");
-	if (lbd_conf_arg(cf, uri).n == 0)
+	if (lbd_conf_arg(cf, uri).n == 0 || lbd_conf_arg(cf, uri).p[0] == '=')
 		return lbd_conf_error(cf, uri, "\"error_page\" needs a uri");
 	like.uri = lbd_value_arg(cf, uri);
 	if (like.uri == NULL)
@@ -106,7 +109,8 @@ set_add_header(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 		return lbd_conf_error(cf, 3, "unknown parameter \"%.*s\"; allowed is always",
 			LBD_FMT(lbd_conf_arg(cf, 3)));
 	if (is_reserved(name)) {
-		lbd_conf_warn(cf, 1, "\"%.*s\" is decided by lbd for each response; ignored", LBD_FMT(name));
+		lbd_conf_warn(cf, 1, "\"%.*s\" is decided by lbd for each response; ignored",
+			LBD_FMT(name));
 		return 0;
 	}
 	h = lbd_pool_zalloc(lbd_conf_pool(cf), sizeof(*h));

@@ -64,7 +64,8 @@ redirect_location(struct exchange *x, struct lbd_str target)
 	scheme = lbd_http_scheme(&x->pub);
 	host = redirect_host(x);
 	port = redirect_port(x, lbd_str_eq(scheme, LBD_STR("https")));
-	return lbd_pool_printf(pool, "%.*s://%.*s%.*s%.*s", LBD_FMT(scheme), LBD_FMT(host), LBD_FMT(port),
+	return lbd_pool_printf(pool, "%.*s://%.*s%.*s%.*s", LBD_FMT(scheme), LBD_FMT(host),
+		LBD_FMT(port),
 		LBD_FMT(target));
 }
 

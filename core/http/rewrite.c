@@ -26,7 +26,8 @@ escaped(struct lbd_pool *pool, struct lbd_str s, enum uri_escape what)
 static bool
 was_escaped(const struct exchange *x)
 {
-	return lbd_str_find(x->pub.raw_path, '%', 0) >= 0 || lbd_str_find(x->pub.raw_path, '+', 0) >= 0;
+	return lbd_str_find(x->pub.raw_path, '%', 0) >= 0 ||
+		lbd_str_find(x->pub.raw_path, '+', 0) >= 0;
 }
 
 static bool
@@ -92,7 +93,8 @@ rule_text(struct exchange *x, const struct rewrite_rule *rule, const struct lbd_
 /* ---- rewrite -------------------------------------------------------------------------------- */
 
 static enum rewrite_rc
-rule_redirect(struct exchange *x, const struct rewrite_rule *rule, struct lbd_str path, struct lbd_str args)
+rule_redirect(struct exchange *x, const struct rewrite_rule *rule, struct lbd_str path,
+	struct lbd_str args)
 {
 	bool adds = rule->adds_args && x->pub.args.n > 0;
 	struct lbd_str v[] = {
@@ -111,7 +113,8 @@ rule_redirect(struct exchange *x, const struct rewrite_rule *rule, struct lbd_st
 }
 
 static enum rewrite_rc
-rule_change(struct exchange *x, const struct rewrite_rule *rule, struct lbd_str path, struct lbd_str args)
+rule_change(struct exchange *x, const struct rewrite_rule *rule, struct lbd_str path,
+	struct lbd_str args)
 {
 	bool adds = rule->adds_args && x->pub.args.n > 0;
 	struct lbd_str v[] = { args, LBD_STR("&"), x->pub.args };

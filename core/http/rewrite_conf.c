@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * set, rewrite, break and return as they are written.  They become a list per level that rewrite.c runs
- * in file order; if is read in rewrite_if.c.
+ * set, rewrite, break and return as they are written. They become a list per level that rewrite.c
+ * runs in file order; if is read in rewrite_if.c.
  */
 
 #include "core/http/rewrite.h"
@@ -34,7 +34,8 @@ set_set(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 
 	(void)d;
 	if (name.n < 2 || name.p[0] != '$')
-		return lbd_conf_error(cf, 1, "\"%.*s\" is no variable: names begin with \"$\"", LBD_FMT(name));
+		return lbd_conf_error(cf, 1, "\"%.*s\" is no variable: names begin with \"$\"",
+			LBD_FMT(name));
 	number = var_define(cf, 1, lbd_str_skip(name, 1));
 	value = lbd_value_arg(cf, 2);
 	if (number < 0 || value == NULL)
@@ -70,9 +71,11 @@ read_status(struct lbd_conf *cf, int *status)
 	uint64_t code;
 
 	if (!lbd_str_to_u64(word, 999, &code) || code < 200) {
-		lbd_conf_error(cf, 1, "\"%.*s\" is no status to return; allowed are 200 to 999", LBD_FMT(word));
+		lbd_conf_error(cf, 1, "\"%.*s\" is no status to return; allowed are 200 to 999",
+			LBD_FMT(word));
 		if (lbd_conf_argc(cf) == 2)
-			lbd_conf_help(cf, "a URL alone must begin with http://, https:// or $scheme");
+			lbd_conf_help(cf,
+				"a URL alone must begin with http://, https:// or $scheme");
 		return -1;
 	}
 	*status = (int)code;
@@ -128,7 +131,8 @@ read_flag(struct lbd_conf *cf, struct rewrite_rule *rule)
 	} else if (lbd_str_eq(word, LBD_STR("permanent"))) {
 		rule->redirect = 301;
 	} else {
-		lbd_conf_error(cf, 3, "\"%.*s\" is no flag; allowed are last, break, redirect, permanent",
+		lbd_conf_error(cf, 3,
+			"\"%.*s\" is no flag; allowed are last, break, redirect, permanent",
 			LBD_FMT(word));
 		lbd_conf_suggest(cf, word, names);
 		return -1;
@@ -203,7 +207,8 @@ set_rewrite(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 	if (rule == NULL)
 		return lbd_conf_error(cf, 0, "out of memory");
 	rule->regex = lbd_regex_compile(cf, 1, lbd_conf_arg(cf, 1), false);
-	if (rule->regex == NULL || regex_define_names(cf, 1, rule->regex) < 0 || read_flag(cf, rule) < 0)
+	if (rule->regex == NULL || regex_define_names(cf, 1, rule->regex) < 0 ||
+		read_flag(cf, rule) < 0)
 		return -1;
 	if (text.n == 0)
 		return lbd_conf_error(cf, 2, "\"rewrite\" needs a replacement");

@@ -3,8 +3,8 @@
 /*
  * if: its condition, and the level its block makes.
  *
- * In a location the block is a location of its own inside it, as in nginx: when the condition holds,
- * the request goes on with its settings, and the directives after the block still run.
+ * In a location the block is a location of its own inside it, as in nginx: when the condition
+ * holds, the request goes on with its settings, and the directives after the block still run.
  */
 
 #include <sys/stat.h>
@@ -25,7 +25,8 @@ static int
 complain(struct lbd_conf *cf, unsigned arg)
 {
 	lbd_conf_error(cf, arg, "invalid condition at \"%.*s\"", LBD_FMT(lbd_conf_arg(cf, arg)));
-	lbd_conf_help(cf, "allowed are ($x), ($x = text), !=, ~, ~*, !~, !~*, and (-f file), -d, -e, -x, also with !");
+	lbd_conf_help(cf,
+		"allowed are ($x), ($x = text), !=, ~, ~*, !~, !~*, and (-f file), -d, -e, -x, also with !");
 	return -1;
 }
 
@@ -92,7 +93,8 @@ read_test(struct lbd_str s, struct condition *c)
 	c->negated = s.n > 0 && s.p[0] == '!';
 	if (c->negated)
 		s = lbd_str_skip(s, 1);
-	if (s.n != 2 || s.p[0] != '-' || (s.p[1] != 'f' && s.p[1] != 'd' && s.p[1] != 'e' && s.p[1] != 'x'))
+	if (s.n != 2 || s.p[0] != '-' ||
+		(s.p[1] != 'f' && s.p[1] != 'd' && s.p[1] != 'e' && s.p[1] != 'x'))
 		return false;
 	c->kind = IF_FILE;
 	c->test = s.p[1];
@@ -126,7 +128,8 @@ static void
 warn_about(struct lbd_conf *cf)
 {
 	static const char *const usual[] = {
-		"return", "rewrite", "set", "break", "add_header", "proxy_pass", "limit_rate", "access_log",
+		"return", "rewrite", "set", "break", "add_header", "proxy_pass", "limit_rate",
+			"access_log",
 		"expires", "root",
 	};
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Which location serves a path: exact, else the longest prefix and what is nested in it, else the first
- * regular expression, with nginx's exceptions.
+ * Which location serves a path: exact, else the longest prefix and what is nested in it, else the
+ * first regular expression, with nginx's exceptions.
  *
  * Prefixes are one sorted array per block.  The entry before or at a path and those it lies under
  * ("up") are the only candidates, so a search costs one binary search and no more steps than the
@@ -140,7 +140,8 @@ search_block(const struct location_tree *t, struct lbd_str uri, struct search *s
 
 	if (found == FOUND_FINAL)
 		return FOUND_FINAL;
-	if (found == FOUND_PREFIX && loc->tree != NULL && search_block(loc->tree, uri, s) == FOUND_FINAL)
+	if (found == FOUND_PREFIX && loc->tree != NULL &&
+		search_block(loc->tree, uri, s) == FOUND_FINAL)
 		return FOUND_FINAL;
 	if (found == FOUND_PREFIX && loc->kind == LOCATION_PREFERRED)
 		return FOUND_PREFIX;
@@ -239,7 +240,8 @@ tree_link(struct location_tree *t)
 		unsigned at = i; /* 1 + index of the entry before */
 
 		while (at != 0 && (t->entries[at - 1].prefix == NULL ||
-					  !lbd_str_starts(t->entries[i].name, t->entries[at - 1].name)))
+					  !lbd_str_starts(t->entries[i].name,
+					  t->entries[at - 1].name)))
 			at = t->entries[at - 1].up;
 		t->entries[i].up = at;
 	}

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Which server of a port answers for a host: the exact name, else the longest name with a wildcard in
- * front, else the longest with one at the end, else the first matching regular expression in file
- * order, else the port's fallback.
+ * Which server of a port answers for a host: the exact name, else the longest name with a wildcard
+ * in front, else the longest with one at the end, else the first matching regular expression in
+ * file order, else the port's fallback.
  *
  * Each look-up is one probe of a map, or one per label of the host; labels beyond the longest
  * configured name are not tried, so a long host costs nothing.
@@ -120,16 +120,19 @@ name_taken(struct config *c, const struct port_block *p, const struct server_nam
 	if (other == NULL)
 		return false;
 	bind_warn_at(c, node, name->node != NULL ? name->arg : 0,
-		"server name \"%.*s\" on %.*s belongs to %s already; ignored here", LBD_FMT(name->source),
+		"server name \"%.*s\" on %.*s belongs to %s already; ignored here",
+		LBD_FMT(name->source),
 		LBD_FMT(p->pub.listener->name), other == server ? "this server" : "another server");
 	return true;
 }
 
 static int
-name_put(struct config *c, const struct port_block *p, const struct server_name *name, struct map *map,
+name_put(struct config *c, const struct port_block *p, const struct server_name *name,
+	struct map *map,
 	struct http_server *server)
 {
-	return name_taken(c, p, name, map_get(map, name->text), server) ? 0 : map_put(map, name->text, server);
+	return name_taken(c, p, name, map_get(map, name->text), server) ? 0 : map_put(map,
+		name->text, server);
 }
 
 static int

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Request bodies kept for another attempt: in memory up to a bound, after it in a temporary file without
- * a name.
+ * Request bodies kept for another attempt: in memory up to a bound, after it in a temporary
+ * file without a name.
  *
- * What is in memory are the received buffers themselves, but small pieces are copied together, so that a body
- * sent byte by byte does not hold a buffer for each.  Writing and reading the file may wait for the disk.
+ * What is in memory are the received buffers themselves, but small pieces are copied together,
+ * so that a body sent byte by byte does not hold a buffer for each.  Writing and reading the
+ * file may wait for the disk.
  */
 
 #include <lbd/http_client.h>
@@ -20,7 +21,7 @@
 
 enum {
 	SMALL_PIECE = 1024,
-	TAIL_SIZE = 4096,   /* a buffer for small pieces */
+	TAIL_SIZE = 4096, /* a buffer for small pieces */
 	READ_SIZE = 64 * 1024,
 };
 
@@ -32,14 +33,14 @@ struct slice {
 
 struct lbd_spool {
 	size_t max_memory;
-	struct lbd_str dir;   /* borrowed */
+	struct lbd_str dir; /* borrowed */
 	struct slice *slices; /* owned */
 	size_t n, cap;
 	struct lbd_buf *tail; /* owned: small pieces are copied to it, or NULL */
 	size_t tail_n;
-	uint64_t memory;      /* bytes in slices */
-	uint64_t file;        /* bytes in the file */
-	int fd;               /* owned; -1: none */
+	uint64_t memory; /* bytes in slices */
+	uint64_t file; /* bytes in the file */
+	int fd; /* owned; -1: none */
 };
 
 static void

@@ -127,6 +127,15 @@ step_add_slash(struct exchange *x)
 	return STEP_JUMP;
 }
 
+/* What is announced; a body in chunks is counted as it comes. */
+static bool
+is_body_too_large(const struct exchange *x)
+{
+	size_t max = x->c->client_max_body_size;
+
+	return max > 0 && x->pub.content_length > 0 && (uint64_t)x->pub.content_length > max && !x->in_error_page;
+}
+
 static enum step_rc
 step_route(struct exchange *x)
 {
@@ -142,6 +151,14 @@ step_route(struct exchange *x)
 		http_captures_set(x, re, &caps);
 	if (x->c->internal && !x->pub.internal) {
 		error_page_send(x, 404);
+		return STEP_JUMP;
+	}
+	if (is_body_too_large(x)) {
+		x->keep_alive = false;
+		x->linger = true;
+		lbd_log(&x->log, LBD_LOG_ERROR, 0, "client intended to send too large body: %lld bytes",
+			(long long)x->pub.content_length);
+		error_page_send(x, 413);
 		return STEP_JUMP;
 	}
 	return STEP_NEXT;
@@ -162,17 +179,6 @@ step_rewrite(struct exchange *x)
 static enum step_rc
 step_preaccess(struct exchange *x)
 {
-	size_t max = x->c->client_max_body_size;
-
-	if (max > 0 && x->pub.content_length > 0 && (uint64_t)x->pub.content_length > max &&
-		!x->in_error_page) {
-		x->keep_alive = false;
-		x->linger = true;
-		lbd_log(&x->log, LBD_LOG_ERROR, 0, "client intended to send too large body: %lld bytes",
-			(long long)x->pub.content_length);
-		error_page_send(x, 413);
-		return STEP_JUMP;
-	}
 	return step_hooks(x, LBD_PREACCESS);
 }
 

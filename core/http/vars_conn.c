@@ -58,16 +58,19 @@ var_own(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, stru
 	struct lbd_str *out)
 {
 	struct exchange *x = subject;
-	struct addr_small own;
-	struct addr a;
+	char text[ADDR_TEXT_MAX];
+	struct addr own;
+	bool named;
 
 	(void)rest;
-	if (conn_local(&x->client->conn, &a) != 0)
+	if (conn_local(&x->client->conn, &own) != 0)
 		return false;
-	addr_pack(&own, &a);
+	named = addr_family(&own) == AF_UNIX;
 	if (v->data == V_PORT)
-		return own.family != AF_UNIX && var_u64(pool, out, own.port);
-	return addr_text(pool, &own, out);
+		return !named && var_u64(pool, out, addr_port(&own));
+	/* a UNIX socket's path is its address, and only written where a port would be, too */
+	*out = lbd_pool_dup(pool, lbd_str(text, addr_format(&own, named, text, sizeof(text))));
+	return out->p != NULL;
 }
 
 bool

@@ -153,7 +153,8 @@ is_worth_keeping(const struct lbd_upstream *up, const struct idle_conn *ic)
 				 CONN_FINISHING | CONN_SEND_FAILED;
 
 	return !(c->flags & unclean) && conn_queued(c) == 0 && k->connections > 0 &&
-	       ic->requests < k->requests && clock_ms() - ic->born_ms < age_limit(ic, k->time_ms);
+	       k->timeout_ms > 0 && ic->requests < k->requests &&
+	       clock_ms() - ic->born_ms < age_limit(ic, k->time_ms);
 }
 
 void

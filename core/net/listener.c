@@ -287,6 +287,7 @@ open_sockets(const struct opening *o, struct listener *l)
 	unsigned n = is_unix(l) ? 1 : o->workers;
 	unsigned i;
 
+	/* an inherited socket would be put into its place here, before the missing ones are made */
 	l->fds = lbd_pool_alloc(o->c->pool, n * sizeof(l->fds[0]));
 	if (l->fds == NULL)
 		return bind_error_at(o->c, l->node, 1, "out of memory");

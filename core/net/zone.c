@@ -74,6 +74,15 @@ zone_layout(struct zone *z, unsigned servers)
 	return z->rows_at + z->rows * z->row_size;
 }
 
+static void
+zone_close(void *arg)
+{
+	struct upstream_private *g = arg;
+
+	g->zone = NULL;
+	shm_close(&g->shm);
+}
+
 static int
 zone_create(struct lbd_pool *pool, struct lbd_upstream *up)
 {
@@ -89,6 +98,10 @@ zone_create(struct lbd_pool *pool, struct lbd_upstream *up)
 	rc = shm_create(&g->shm, name.p, size);
 	if (rc < 0)
 		return rc;
+	if (!lbd_pool_defer(pool, zone_close, g)) {
+		shm_close(&g->shm);
+		return -ENOMEM;
+	}
 	g->zone = g->shm.p;
 	memcpy(g->zone, &head, offsetof(struct zone, budget)); /* the rest is zero */
 	return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Fork, wait, report.  Until background_done() the standard descriptors stay, so that whatever fails
- * is still seen in the terminal.
+ * Fork, wait, report.  Until background_done() the standard descriptors stay, so that whatever
+ * fails is still seen in the terminal.
  */
 
 #include <errno.h>

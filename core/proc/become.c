@@ -21,9 +21,13 @@ set_limits(const struct process *p)
 	uint64_t files = 0, wanted = (uint64_t)p->plan->events->connections * 2;
 	int rc;
 
-	rc = core->nofile > 0 ? priv_nofile_set((uint64_t)core->nofile, &files) : priv_nofile_raise(&files);
+	if (core->nofile > 0)
+		rc = priv_nofile_set((uint64_t)core->nofile, &files);
+	else
+		rc = priv_nofile_raise(&files);
 	if (rc < 0)
-		lbd_log(lbd_log_process(), LBD_LOG_WARN, -rc, "could not set the limit of open files");
+		lbd_log(lbd_log_process(), LBD_LOG_WARN, -rc,
+			"could not set the limit of open files");
 	else if (p->slot == 0 && p->role != ROLE_CONTROL && files < wanted)
 		lbd_log(lbd_log_process(), LBD_LOG_WARN, 0,
 			"%llu open files are allowed, %llu worker_connections may need twice as many",
@@ -31,7 +35,8 @@ set_limits(const struct process *p)
 	if (core->core_limited) {
 		rc = priv_core_set(core->core_limit);
 		if (rc < 0)
-			lbd_log(lbd_log_process(), LBD_LOG_WARN, -rc, "could not set \"worker_rlimit_core\"");
+			lbd_log(lbd_log_process(), LBD_LOG_WARN, -rc,
+				"could not set \"worker_rlimit_core\"");
 	}
 	/* io_uring's rings count against RLIMIT_MEMLOCK before 5.12 and where a cgroup does not */
 	if (strcmp(p->plan->engine, "io_uring") == 0)
@@ -46,7 +51,8 @@ set_place(const struct process *p)
 	if (p->plan->core->priority != 0) {
 		rc = proc_nice((int)p->plan->core->priority);
 		if (rc < 0)
-			lbd_log(lbd_log_process(), LBD_LOG_WARN, -rc, "could not set \"worker_priority\"");
+			lbd_log(lbd_log_process(), LBD_LOG_WARN, -rc,
+				"could not set \"worker_priority\"");
 	}
 	if (p->role != ROLE_WORKER)
 		return;
@@ -54,7 +60,8 @@ set_place(const struct process *p)
 	if (rc < 0)
 		lbd_log(lbd_log_process(), LBD_LOG_WARN, -rc, "could not pin worker %u", p->slot);
 	else if (cpu >= 0)
-		lbd_log(lbd_log_process(), LBD_LOG_DEBUG, 0, "worker %u runs on CPU %d", p->slot, cpu);
+		lbd_log(lbd_log_process(), LBD_LOG_DEBUG, 0, "worker %u runs on CPU %d", p->slot,
+			cpu);
 }
 
 int

@@ -20,7 +20,9 @@ struct channel_msg {
 	char text[252]; /* NUL-terminated */
 };
 
-/* ends[0] is the master's, ends[1] the child's; both close-on-exec and non-blocking. 0 or -errno. */
+/*
+ * ends[0] is the master's, ends[1] the child's; both close-on-exec and non-blocking. 0 or -errno.
+ */
 int channel_open(int ends[2]) LBD_USE_RESULT;
 
 /* Text is cut to what fits.  0 or -errno; fd of -1 is no channel and no error. */

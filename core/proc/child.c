@@ -114,11 +114,13 @@ child_ended(struct child *c, int status)
 	int pid = (int)c->pid;
 
 	if (WIFSIGNALED(status))
-		lbd_log(lbd_log_process(), is_crash(WTERMSIG(status)) ? LBD_LOG_ALERT : LBD_LOG_ERROR, 0,
+		lbd_log(lbd_log_process(),
+			is_crash(WTERMSIG(status)) ? LBD_LOG_ALERT : LBD_LOG_ERROR, 0,
 			"%s %d exited on signal %d%s", child_name(c), pid, WTERMSIG(status),
 			WCOREDUMP(status) ? " (core dumped)" : "");
 	else
-		lbd_log(lbd_log_process(), WEXITSTATUS(status) == 0 ? LBD_LOG_NOTICE : LBD_LOG_ERROR, 0,
+		lbd_log(lbd_log_process(),
+			WEXITSTATUS(status) == 0 ? LBD_LOG_NOTICE : LBD_LOG_ERROR, 0,
 			"%s %d exited with code %d", child_name(c), pid, WEXITSTATUS(status));
 	c->pid = 0;
 	c->ready = false;
@@ -142,7 +144,8 @@ child_schedule(struct child *c, uint64_t now)
 	}
 	c->delay_ms = LBD_MIN(c->delay_ms * 2, (uint64_t)DELAY_MAX_MS);
 	c->restart_ms = now + c->delay_ms;
-	lbd_log(lbd_log_process(), LBD_LOG_ERROR, 0, "%s %u ended within %d ms of its start; next start in %llu ms",
+	lbd_log(lbd_log_process(), LBD_LOG_ERROR, 0,
+		"%s %u ended within %d ms of its start; next start in %llu ms",
 		child_name(c), c->slot, YOUNG_MS, (unsigned long long)c->delay_ms);
 }
 
@@ -156,7 +159,8 @@ child_hear(struct child *c)
 	while ((rc = channel_recv(c->channel, &msg)) > 0) {
 		if (msg.type == CHANNEL_READY && !c->ready) {
 			c->ready = ready = true;
-			lbd_log(lbd_log_process(), LBD_LOG_INFO, 0, "%s %d is ready, engine %s", child_name(c),
+			lbd_log(lbd_log_process(), LBD_LOG_INFO, 0, "%s %d is ready, engine %s",
+				child_name(c),
 				(int)c->pid, msg.text);
 		}
 	}
@@ -185,7 +189,8 @@ children_signal(const struct children *cs, bool workers_only, int number)
 		if (c->pid <= 0 || (workers_only && c->role != ROLE_WORKER))
 			continue;
 		if (kill(c->pid, number) < 0)
-			lbd_log(lbd_log_process(), LBD_LOG_ALERT, errno, "could not send signal %d to %s %d",
+			lbd_log(lbd_log_process(), LBD_LOG_ALERT, errno,
+				"could not send signal %d to %s %d",
 				number, child_name(c), (int)c->pid);
 	}
 }

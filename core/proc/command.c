@@ -54,9 +54,11 @@ command_signal(const char *name, const char *pid_path)
 	if (kill(pid, number) == 0)
 		return 0;
 	if (errno == ESRCH)
-		fprintf(stderr, "lbd: no process %d, which pid file \"%s\" names; lbd is not running\n",
+		fprintf(stderr,
+			"lbd: no process %d, which pid file \"%s\" names; lbd is not running\n",
 			(int)pid, pid_path);
 	else
-		fprintf(stderr, "lbd: could not send a signal to process %d: %s\n", (int)pid, strerror(errno));
+		fprintf(stderr, "lbd: could not send a signal to process %d: %s\n", (int)pid,
+			strerror(errno));
 	return 1;
 }

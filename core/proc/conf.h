@@ -29,7 +29,8 @@ struct cpu_set_conf {
 
 struct affinity_conf {
 	enum { AFFINITY_DEFAULT, AFFINITY_AUTO, AFFINITY_MASKS } kind;
-	struct cpu_set_conf *sets; /* AUTO: one or none; MASKS: one per worker, the last for the rest */
+	/* AUTO: one or none; MASKS: one per worker, the last for the rest */
+	struct cpu_set_conf *sets;
 	unsigned n;
 };
 
@@ -111,9 +112,9 @@ int conf_set_env(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 int conf_set_control(struct lbd_conf *cf, const struct lbd_directive *d, void *conf);
 
 /*
- * Opens the process's logs, or default_log when none was given.  What fails is reported at its line;
- * returns the number of errors.  On success the process's log is set, and *on_stderr tells whether
- * one of them is stderr.
+ * Opens the process's logs, or default_log when none was given.  What fails is reported at its
+ * line; returns the number of errors.  On success the process's log is set, and *on_stderr tells
+ * whether one of them is stderr.
  */
 unsigned conf_open_logs(struct config *c, const char *default_log, bool *on_stderr);
 

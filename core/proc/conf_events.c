@@ -31,7 +31,8 @@ set_events(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 static bool
 is_foreign_engine(struct lbd_str s)
 {
-	static const char *const names[] = { "select", "poll", "kqueue", "/dev/poll", "eventport", "rtsig" };
+	static const char *const names[] = { "select", "poll", "kqueue", "/dev/poll", "eventport",
+		"rtsig" };
 
 	for (size_t i = 0; i < LBD_ARRAY_LEN(names); i++)
 		if (lbd_str_eq(s, lbd_str_c(names[i])))
@@ -57,7 +58,8 @@ set_use(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 			"event method \"%.*s\" is not for lbd on Linux; allowed are io_uring and epoll",
 			LBD_FMT(s));
 	else {
-		lbd_conf_error(cf, 1, "unknown event method \"%.*s\"; allowed are io_uring and epoll",
+		lbd_conf_error(cf, 1,
+			"unknown event method \"%.*s\"; allowed are io_uring and epoll",
 			LBD_FMT(s));
 		lbd_conf_suggest(cf, s, names);
 		return -1;
@@ -76,11 +78,13 @@ set_accept_balance(struct lbd_conf *cf, const struct lbd_directive *d, void *con
 	ev->accept_slack = 1200;
 	if (!ev->accept_balance && !lbd_str_eq(s, LBD_STR("off")))
 		return lbd_conf_error(cf, 1,
-			"\"accept_balance\" is \"%.*s\"; allowed are off and connections", LBD_FMT(s));
+			"\"accept_balance\" is \"%.*s\"; allowed are off and connections",
+			LBD_FMT(s));
 	if (lbd_conf_argc(cf) < 3)
 		return 0;
 	if (!ev->accept_balance || !lbd_conf_param(cf, 2, "slack", &slack))
-		return lbd_conf_error(cf, 2, "unknown parameter \"%.*s\"; \"connections\" allows slack=percent",
+		return lbd_conf_error(cf, 2,
+			"unknown parameter \"%.*s\"; \"connections\" allows slack=percent",
 			LBD_FMT(lbd_conf_arg(cf, 2)));
 	if (!num_percent(slack, &ev->accept_slack))
 		return lbd_conf_error(cf, 2, "\"%.*s\" is not a percentage", LBD_FMT(slack));
@@ -112,7 +116,8 @@ set_entries(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 	if (lbd_conf_int(cf, 1, lbd_conf_arg(cf, 1), ENTRIES_MIN, ENTRIES_MAX, &n) < 0)
 		return -1;
 	if (!is_power_of_two(n))
-		return lbd_conf_error(cf, 1, "\"io_uring_entries\" is %d; allowed are powers of two", (int)n);
+		return lbd_conf_error(cf, 1,
+			"\"io_uring_entries\" is %d; allowed are powers of two", (int)n);
 	ev->entries = (uint32_t)n;
 	ev->cq_entries = 0;
 	if (lbd_conf_argc(cf) < 3)
@@ -176,7 +181,8 @@ set_sqpoll(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 		else if (lbd_conf_param(cf, i, "cpu", &v))
 			on = lbd_conf_int(cf, i, v, 0, 1023, &ev->sqpoll_cpu);
 		else
-			on = lbd_conf_error(cf, i, "unknown parameter \"%.*s\"; allowed are idle=time "
+			on = lbd_conf_error(cf, i,
+				"unknown parameter \"%.*s\"; allowed are idle=time "
 				"and cpu=number", LBD_FMT(lbd_conf_arg(cf, i)));
 	}
 	return on < 0 ? -1 : 0;
@@ -195,7 +201,8 @@ set_zerocopy(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 		return -1;
 	if (lbd_conf_argc(cf) > 2) {
 		if (!lbd_conf_param(cf, 2, "min", &v))
-			return lbd_conf_error(cf, 2, "unknown parameter \"%.*s\"; allowed is min=size",
+			return lbd_conf_error(cf, 2,
+				"unknown parameter \"%.*s\"; allowed is min=size",
 				LBD_FMT(lbd_conf_arg(cf, 2)));
 		if (lbd_conf_size(cf, 2, v, &min) < 0)
 			return -1;
@@ -215,23 +222,28 @@ static const struct lbd_directive directives[] = {
 	{ .name = "worker_connections", .where = LBD_EVENTS, .type = LBD_T_INT, EVENTS(connections),
 	  .def = "4096", .min = CONNECTIONS_MIN, .max = INT64_C(1) << 30,
 	  .syntax = "number", .help = "connections of one worker, to clients and servers" },
-	{ .name = "multi_accept", .where = LBD_EVENTS, .type = LBD_T_FLAG, EVENTS(multi_accept), .def = "off",
+	{ .name = "multi_accept", .where = LBD_EVENTS, .type = LBD_T_FLAG, EVENTS(multi_accept),
+	  .def = "off",
 	  .syntax = "on | off", .help = "accept all waiting connections at once" },
-	{ .name = "accept_mutex", .where = LBD_EVENTS, .type = LBD_T_FLAG, EVENTS(accept_mutex), .def = "off",
+	{ .name = "accept_mutex", .where = LBD_EVENTS, .type = LBD_T_FLAG, EVENTS(accept_mutex),
+	  .def = "off",
 	  .syntax = "on | off", .help = "accepted for compatibility" },
 	{ .name = "accept_mutex_delay", .where = LBD_EVENTS, .type = LBD_T_MSEC,
 	  EVENTS(accept_mutex_delay_ms), .def = "500ms",
 	  .syntax = "time", .help = "accepted for compatibility" },
-	{ .name = "accept_balance", .where = LBD_EVENTS, .type = LBD_T_CUSTOM, EVENTS(accept_balance),
+	{ .name = "accept_balance", .where = LBD_EVENTS, .type = LBD_T_CUSTOM,
+	  EVENTS(accept_balance),
 	  .min_args = 1, .max_args = 2, .def = "connections", .set = set_accept_balance,
 	  .syntax = "off | connections [slack=percent]", .help = "level connections over workers" },
-	{ .name = "debug_connection", .where = LBD_EVENTS, .type = LBD_T_CUSTOM, .flags = LBD_D_REPEAT,
+	{ .name = "debug_connection", .where = LBD_EVENTS, .type = LBD_T_CUSTOM,
+	  .flags = LBD_D_REPEAT,
 	  .min_args = 1, .max_args = 1, .set = set_debug_connection,
 	  .syntax = "address | CIDR | unix:", .help = "accepted and ignored" },
 	{ .name = "stall_threshold", .where = LBD_EVENTS, .type = LBD_T_MSEC, EVENTS(stall_ms),
 	  .def = "1000ms",
 	  .syntax = "time", .help = "a turn of the loop longer than this is reported" },
-	{ .name = "worker_aio_requests", .where = LBD_EVENTS, .type = LBD_T_INT, EVENTS(aio_requests),
+	{ .name = "worker_aio_requests", .where = LBD_EVENTS, .type = LBD_T_INT,
+	  EVENTS(aio_requests),
 	  .def = "32", .min = 1, .max = 65536,
 	  .syntax = "number", .help = "file reads in flight under epoll" },
 	{ .name = "io_uring_entries", .where = LBD_EVENTS, .type = LBD_T_CUSTOM, EVENTS(entries),
@@ -243,7 +255,8 @@ static const struct lbd_directive directives[] = {
 	{ .name = "io_uring_sqpoll", .where = LBD_EVENTS, .type = LBD_T_CUSTOM, EVENTS(sqpoll),
 	  .min_args = 1, .max_args = 3, .def = "off", .set = set_sqpoll,
 	  .syntax = "off | on [idle=time] [cpu=number]", .help = "a kernel thread submits" },
-	{ .name = "io_uring_zerocopy", .where = LBD_EVENTS, .type = LBD_T_CUSTOM, EVENTS(zerocopy_min),
+	{ .name = "io_uring_zerocopy", .where = LBD_EVENTS, .type = LBD_T_CUSTOM,
+	  EVENTS(zerocopy_min),
 	  .min_args = 1, .max_args = 2, .def = "off", .set = set_zerocopy,
 	  .syntax = "off | on [min=size]", .help = "send large pieces without a copy" },
 	{ .name = NULL },

@@ -49,12 +49,14 @@ open_default(struct config *c, const char *path, struct lbd_log_target **target)
 
 	if (log_target_open(c->pool, &word, 1, target, err, sizeof(err)) == 0)
 		return 0;
-	diag_error(c->diag, NULL, "error log \"%s\": %s", path, err[0] != '\0' ? err : "out of memory");
+	diag_error(c->diag, NULL, "error log \"%s\": %s", path,
+		err[0] != '\0' ? err : "out of memory");
 	return 1;
 }
 
 static unsigned
-open_given(struct config *c, const struct core_conf *core, struct lbd_log_target **targets, unsigned n)
+open_given(struct config *c, const struct core_conf *core, struct lbd_log_target **targets,
+	unsigned n)
 {
 	unsigned errors = 0;
 
@@ -62,9 +64,11 @@ open_given(struct config *c, const struct core_conf *core, struct lbd_log_target
 	for (const struct log_conf *log = core->logs; log != NULL; log = log->next) {
 		char err[256] = "";
 
-		if (log_target_open(c->pool, log->words, log->n, &targets[--n], err, sizeof(err)) == 0)
+		if (log_target_open(c->pool, log->words, log->n, &targets[--n], err,
+			sizeof(err)) == 0)
 			continue;
-		bind_error_at(c, log->node, 1, "\"error_log\": %s", err[0] != '\0' ? err : "out of memory");
+		bind_error_at(c, log->node, 1, "\"error_log\": %s",
+			err[0] != '\0' ? err : "out of memory");
 		errors++;
 	}
 	return errors;

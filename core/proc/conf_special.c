@@ -20,7 +20,8 @@ read_mask(struct lbd_conf *cf, unsigned arg, struct cpu_set_conf *set)
 	struct lbd_str s = lbd_conf_arg(cf, arg);
 
 	if (s.n == 0 || s.n > PROC_CPUS_MAX)
-		return lbd_conf_error(cf, arg, "CPU mask has %zu digits; allowed are 1 to %d", s.n, PROC_CPUS_MAX);
+		return lbd_conf_error(cf, arg, "CPU mask has %zu digits; allowed are 1 to %d", s.n,
+			PROC_CPUS_MAX);
 	set->n = 0;
 	set->cpus = lbd_pool_alloc(lbd_conf_pool(cf), s.n * sizeof(int));
 	if (set->cpus == NULL)
@@ -31,7 +32,8 @@ read_mask(struct lbd_conf *cf, unsigned arg, struct cpu_set_conf *set)
 		if (c == '1')
 			set->cpus[set->n++] = (int)i;
 		else if (c != '0')
-			return lbd_conf_error(cf, arg, "CPU mask \"%.*s\" has digits other than 0 and 1",
+			return lbd_conf_error(cf, arg,
+				"CPU mask \"%.*s\" has digits other than 0 and 1",
 				LBD_FMT(s));
 	}
 	if (set->n == 0)
@@ -51,7 +53,8 @@ conf_set_affinity(struct lbd_conf *cf, const struct lbd_directive *d, void *conf
 		a->kind = AFFINITY_AUTO;
 		first = 2;
 		if (argc > 3)
-			return lbd_conf_error(cf, 3, "\"auto\" takes one CPU mask, %u given", argc - 2);
+			return lbd_conf_error(cf, 3, "\"auto\" takes one CPU mask, %u given",
+				argc - 2);
 	}
 	a->n = argc - first;
 	a->sets = lbd_pool_zalloc(lbd_conf_pool(cf), a->n * sizeof(*a->sets));
@@ -77,7 +80,8 @@ conf_set_control(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 		return argc == 2 ? 0 : lbd_conf_error(cf, 2, "\"off\" takes no parameters");
 	}
 	if (!lbd_str_starts(s, LBD_STR("unix:")) || s.n == 5)
-		return lbd_conf_error(cf, 1, "\"control\" is \"%.*s\"; allowed are unix:path and off", LBD_FMT(s));
+		return lbd_conf_error(cf, 1,
+			"\"control\" is \"%.*s\"; allowed are unix:path and off", LBD_FMT(s));
 	control->path = lbd_conf_prefix_path(cf, lbd_str_skip(s, 5));
 	for (unsigned i = 2; i < argc; i++) {
 		if (lbd_conf_param(cf, i, "group", &v)) {
@@ -86,11 +90,13 @@ conf_set_control(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 			control->mode = 0;
 			for (size_t k = 0; k < v.n; k++) {
 				if (v.n > 4 || v.p[k] < '0' || v.p[k] > '7')
-					return lbd_conf_error(cf, i, "\"%.*s\" is not an octal mode", LBD_FMT(v));
+					return lbd_conf_error(cf, i,
+						"\"%.*s\" is not an octal mode", LBD_FMT(v));
 				control->mode = control->mode * 8 + (mode_t)(v.p[k] - '0');
 			}
 		} else {
-			return lbd_conf_error(cf, i, "unknown parameter \"%.*s\"; allowed are mode=octal and "
+			return lbd_conf_error(cf, i,
+				"unknown parameter \"%.*s\"; allowed are mode=octal and "
 				"group=name", LBD_FMT(lbd_conf_arg(cf, i)));
 		}
 	}

@@ -44,7 +44,8 @@ control_run(const struct plan *plan, unsigned slot, int channel)
 
 	proc_title_set("lbd: control process");
 	process_init(p, ROLE_CONTROL, plan, slot, channel, &events);
-	if (process_become(p) < 0 || process_open(p) < 0 || process_watch(p) < 0 || control_serve(p) < 0) {
+	if (process_become(p) < 0 || process_open(p) < 0 || process_watch(p) < 0 ||
+		control_serve(p) < 0) {
 		process_failed(p);
 		process_close(p);
 		return PROCESS_CANNOT_START;

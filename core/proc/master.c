@@ -63,7 +63,10 @@ master_stop(void)
 	children_signal(&master.children, false, SIGTERM);
 }
 
-/* Sockets first: then a worker that closes its own is the last holder, and nobody queues up in vain. */
+/*
+ * Sockets first: then a worker that closes its own is the last holder, and nobody queues up in
+ * vain.
+ */
 static void
 master_quit(void)
 {
@@ -104,23 +107,28 @@ on_signal(const struct signal_event *ev)
 		master_stop();
 		break;
 	case SIGQUIT:
-		lbd_log(log, LBD_LOG_NOTICE, 0, "signal %s received from %d, shutting down gracefully", name,
+		lbd_log(log, LBD_LOG_NOTICE, 0,
+			"signal %s received from %d, shutting down gracefully", name,
 			from);
 		master_quit();
 		break;
 	case SIGUSR1:
-		lbd_log(log, LBD_LOG_NOTICE, 0, "signal %s received from %d, reopening logs", name, from);
+		lbd_log(log, LBD_LOG_NOTICE, 0, "signal %s received from %d, reopening logs", name,
+			from);
 		master_reopen();
 		break;
 	case SIGHUP:
 	case SIGUSR2:
-		lbd_log(log, LBD_LOG_NOTICE, 0, "signal %s received from %d; reload is not available yet, nothing changed", name, from);
+		lbd_log(log, LBD_LOG_NOTICE, 0,
+			"signal %s received from %d; reload is not available yet, nothing changed",
+			name, from);
 		break;
 	case SIGWINCH:
 		/* also what a terminal sends when its window changes */
 		if (ev->from_kernel || master.state != RUNNING)
 			break;
-		lbd_log(log, LBD_LOG_NOTICE, 0, "signal %s received from %d, retiring the workers", name, from);
+		lbd_log(log, LBD_LOG_NOTICE, 0, "signal %s received from %d, retiring the workers",
+			name, from);
 		master.retired = true;
 		children_signal(&master.children, true, SIGQUIT);
 		break;
@@ -132,7 +140,8 @@ on_signal(const struct signal_event *ev)
 static void
 start_failed(const struct child *c, int err)
 {
-	lbd_log(lbd_log_process(), LBD_LOG_EMERG, err, "could not start %s %u; not started", child_name(c), c->slot);
+	lbd_log(lbd_log_process(), LBD_LOG_EMERG, err, "could not start %s %u; not started",
+		child_name(c), c->slot);
 	master.failed = true;
 	master_stop();
 }
@@ -180,7 +189,8 @@ check_started(void)
 			return;
 	master.state = RUNNING;
 	master.deadline_ms = 0;
-	lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "start: %u worker%s, engine %s", plan->workers,
+	lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "start: %u worker%s, engine %s",
+		plan->workers,
 		plan->workers == 1 ? "" : "s", plan->engine);
 	master.started();
 }
@@ -205,7 +215,8 @@ start_due(uint64_t now)
 			start_failed(c, -rc);
 			return;
 		}
-		lbd_log(lbd_log_process(), LBD_LOG_ALERT, -rc, "could not fork %s %u", child_name(c), c->slot);
+		lbd_log(lbd_log_process(), LBD_LOG_ALERT, -rc, "could not fork %s %u",
+			child_name(c), c->slot);
 		c->started_ms = now;
 		child_schedule(c, now);
 		c->restart_ms = LBD_MAX(c->restart_ms, now + 100);
@@ -218,7 +229,8 @@ on_deadline(void)
 	if (master.state == STARTING) {
 		for (unsigned i = 0; i < master.children.n; i++)
 			if (!master.children.v[i].ready) {
-				lbd_log(lbd_log_process(), LBD_LOG_EMERG, 0, "reload_timeout has passed");
+				lbd_log(lbd_log_process(), LBD_LOG_EMERG, 0,
+					"reload_timeout has passed");
 				start_failed(&master.children.v[i], 0);
 				return;
 			}
@@ -253,7 +265,8 @@ master_wait(void)
 
 	master.polled[0] = (struct pollfd){ .fd = master.signals, .events = POLLIN };
 	for (unsigned i = 0; i < n; i++)
-		master.polled[i + 1] = (struct pollfd){ .fd = master.children.v[i].channel, .events = POLLIN };
+		master.polled[i + 1] = (struct pollfd){ .fd = master.children.v[i].channel,
+			.events = POLLIN };
 	if (poll(master.polled, n + 1, time_to_wait(clock_read_ms())) < 0 && errno != EINTR) {
 		lbd_log(lbd_log_process(), LBD_LOG_ALERT, errno, "poll() failed");
 		master_stop();
@@ -296,7 +309,8 @@ master_run(const struct plan *plan, void (*started)(void), void (*forked)(void))
 	if (children_init(&master.children, plan, on_forked) == 0)
 		master.polled = calloc(master.children.n + 1, sizeof(*master.polled));
 	if (master.signals < 0 || master.polled == NULL) {
-		lbd_log(lbd_log_process(), LBD_LOG_EMERG, master.signals < 0 ? -master.signals : ENOMEM,
+		lbd_log(lbd_log_process(), LBD_LOG_EMERG,
+			master.signals < 0 ? -master.signals : ENOMEM,
 			"could not start the master");
 		return 1;
 	}

@@ -76,7 +76,8 @@ take_letters(struct options *o, char *const *argv, int argc, int *i, char *err, 
 		if (take_switch(o, letter))
 			continue;
 		if (place == NULL) {
-			snprintf(err, errsize, "unknown option \"-%c\"; \"lbd -h\" lists what there is", letter);
+			snprintf(err, errsize,
+				"unknown option \"-%c\"; \"lbd -h\" lists what there is", letter);
 			return -1;
 		}
 		*place = p[1] != '\0' ? p + 1 : ++*i < argc ? argv[*i] : NULL;
@@ -122,13 +123,15 @@ options_parse(struct options *o, int argc, char *const *argv, char *err, size_t 
 				return -1;
 			continue;
 		}
-		snprintf(err, errsize, "unknown option \"%s\"; \"lbd -h\" lists what there is", word);
+		snprintf(err, errsize, "unknown option \"%s\"; \"lbd -h\" lists what there is",
+			word);
 		return -1;
 	}
 	if (o->signal == NULL)
 		return 0;
 	if (!is_signal(o->signal)) {
-		snprintf(err, errsize, "unknown signal \"-s %s\"; allowed are stop, quit, reopen and reload",
+		snprintf(err, errsize,
+			"unknown signal \"-s %s\"; allowed are stop, quit, reopen and reload",
 			o->signal);
 		return -1;
 	}

@@ -70,8 +70,10 @@ find_conf(struct paths *p, const struct options *o)
 	char here[PATH_MAX];
 
 	if (o->conf == NULL)
-		return path_join(p->conf, p->prefix, o->prefix != NULL ? "conf/lbd.conf" : LBD_CONF_PATH);
-	if (o->prefix == NULL && o->conf[0] != '/' && access(o->conf, F_OK) == 0 && working_folder(here) == 0)
+		return path_join(p->conf, p->prefix,
+			o->prefix != NULL ? "conf/lbd.conf" : LBD_CONF_PATH);
+	if (o->prefix == NULL && o->conf[0] != '/' && access(o->conf, F_OK) == 0 &&
+		working_folder(here) == 0)
 		return path_join(p->conf, here, o->conf);
 	return path_join(p->conf, p->prefix, o->conf);
 }

@@ -27,7 +27,8 @@ choose_engine(struct plan *plan)
 	if (why == NULL)
 		plan->engine = "io_uring";
 	else if (ev->use == ENGINE_URING)
-		bind_error_at(plan->config, ev->use_node, 1, "io_uring cannot be used here: %s", why);
+		bind_error_at(plan->config, ev->use_node, 1, "io_uring cannot be used here: %s",
+			why);
 	else
 		plan->engine_refused = why;
 }
@@ -36,7 +37,8 @@ static void
 user_error(const struct plan *plan, unsigned arg, const char *kind, const char *name)
 {
 	if (plan->core->user_node != NULL)
-		bind_error_at(plan->config, plan->core->user_node, arg, "%s \"%s\" does not exist", kind, name);
+		bind_error_at(plan->config, plan->core->user_node, arg, "%s \"%s\" does not exist",
+			kind, name);
 	else
 		diag_error(plan->config->diag, NULL,
 			"%s \"%s\" (built in) does not exist; name one with \"user\"", kind, name);
@@ -87,7 +89,8 @@ check_folder(const struct plan *plan)
 	struct stat st;
 
 	if (dir.n > 0 && (stat(dir.p, &st) < 0 || !S_ISDIR(st.st_mode)))
-		diag_error(plan->config->diag, NULL, "\"working_directory\": \"%.*s\" is no folder", LBD_FMT(dir));
+		diag_error(plan->config->diag, NULL, "\"working_directory\": \"%.*s\" is no folder",
+			LBD_FMT(dir));
 }
 
 const char *
@@ -146,5 +149,6 @@ plan_pin(const struct plan *plan, unsigned slot, int *cpu)
 		*cpu = a->sets[0].cpus[slot % a->sets[0].n];
 		return proc_pin_set(cpu, 1);
 	}
-	return proc_pin_set(a->sets[LBD_MIN(slot, a->n - 1)].cpus, (int)a->sets[LBD_MIN(slot, a->n - 1)].n);
+	return proc_pin_set(a->sets[LBD_MIN(slot, a->n - 1)].cpus,
+		(int)a->sets[LBD_MIN(slot, a->n - 1)].n);
 }

@@ -22,7 +22,7 @@ struct plan {
 	unsigned workers;
 	const char *pid_path;
 	const char *engine;               /* "io_uring" or "epoll" */
-	const char *engine_refused;       /* why io_uring was not taken, though it could have been; NULL */
+	const char *engine_refused;       /* why not io_uring, though it was allowed; NULL */
 	bool as_root;                     /* children become user */
 	const char *user;
 	uid_t uid;
@@ -43,7 +43,10 @@ const char *plan_pid_path(const struct config *c, const struct paths *paths);
 /* For loop_create(). */
 struct loop_conf plan_loop_conf(const struct plan *plan);
 
-/* Pins the calling worker as "worker_cpu_affinity" says. *cpu: which one, -1: none or several. 0 or -errno. */
+/*
+ * Pins the calling worker as "worker_cpu_affinity" says. *cpu: which one, -1: none or several. 0 or
+ * -errno.
+ */
 int plan_pin(const struct plan *plan, unsigned slot, int *cpu);
 
 #endif

@@ -23,10 +23,12 @@
 enum { LOG_STOP_MS = 2000 };
 
 void
-process_init(struct process *p, enum process_role role, const struct plan *plan, unsigned slot, int channel,
+process_init(struct process *p, enum process_role role, const struct plan *plan, unsigned slot,
+	int channel,
 	const struct process_events *events)
 {
-	*p = (struct process){ .role = role, .plan = plan, .slot = slot, .channel = channel, .events = events };
+	*p = (struct process){ .role = role, .plan = plan, .slot = slot, .channel = channel,
+		.events = events };
 	p->view.id = slot;
 	p->view.count = plan->workers;
 	file_init(&p->signal_file, -1);
@@ -87,13 +89,15 @@ process_open(struct process *p)
 	rc = loop_create(&p->loop, &conf, &why);
 	if (rc < 0 && p->plan->events->use == ENGINE_ANY) {
 		/* the master could, this process cannot: fewer rights, other limits */
-		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, -rc, "io_uring is not used: %s; using epoll",
+		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, -rc,
+			"io_uring is not used: %s; using epoll",
 			why != NULL ? why : "no ring");
 		conf.use = "epoll";
 		rc = loop_create(&p->loop, &conf, &why);
 	}
 	if (rc < 0)
-		return process_fail(p, -rc, "event loop \"%s\"%s%s", conf.use, why != NULL ? ": " : "",
+		return process_fail(p, -rc, "event loop \"%s\"%s%s", conf.use,
+			why != NULL ? ": " : "",
 			why != NULL ? why : "");
 	p->view.internal = p->loop;
 	loop_set_owner(p->loop, p);
@@ -101,7 +105,8 @@ process_open(struct process *p)
 	loop_on_turn(p->loop, on_turn, p);
 	rc = logfile_writer_start();
 	if (rc < 0)
-		lbd_log(lbd_log_process(), LBD_LOG_WARN, -rc, "no thread to write logs; a slow disk slows this process");
+		lbd_log(lbd_log_process(), LBD_LOG_WARN, -rc,
+			"no thread to write logs; a slow disk slows this process");
 	return 0;
 }
 
@@ -116,12 +121,14 @@ on_signal(struct process *p, const struct signal_event *ev)
 		p->events->terminate(p);
 		break;
 	case SIGQUIT:
-		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "signal QUIT received from %d, shutting down gracefully",
+		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
+			"signal QUIT received from %d, shutting down gracefully",
 			(int)ev->sender);
 		p->events->quit(p);
 		break;
 	case SIGUSR1:
-		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "signal USR1 received from %d, reopening logs",
+		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
+			"signal USR1 received from %d, reopening logs",
 			(int)ev->sender);
 		logfile_reopen_all((uid_t)-1, (gid_t)-1);
 		break;
@@ -129,8 +136,8 @@ on_signal(struct process *p, const struct signal_event *ev)
 	case SIGUSR2:
 		if (p->role == ROLE_SINGLE)
 			lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
-				"signal %s received; reload is not available with \"master_process off\"",
-				signals_name(ev->number));
+				"signal %s received from %d; reload is not available with \"master_process off\"",
+				signals_name(ev->number), (int)ev->sender);
 		break;
 	default:
 		break;
@@ -165,7 +172,8 @@ on_channel(struct loop *loop, struct op *op)
 		op_poll(loop, op, &p->channel_file, POLLIN);
 		return;
 	}
-	lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "the master process is gone, shutting down gracefully");
+	lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
+		"the master process is gone, shutting down gracefully");
 	p->events->quit(p);
 }
 
@@ -193,7 +201,7 @@ process_ready(struct process *p)
 	const char *n = p->plan->fail_alloc;
 
 	log_process_echo(0);
-	/* the master leaves the terminal when all are ready; whoever reads its output must not wait for us */
+	/* the master does so when all are ready; whoever reads its output must not wait for us */
 	if (p->role != ROLE_SINGLE && p->plan->core->daemon)
 		(void)!proc_null_stdio(!p->plan->log_on_stderr);
 	channel_send(p->channel, CHANNEL_READY, loop_engine(p->loop));
@@ -207,8 +215,11 @@ process_settle(struct process *p, uint64_t ms)
 	uint64_t end = clock_read_ms() + ms;
 	struct loop_stats st;
 
-	for (loop_stats(p->loop, &st); st.ops_in_flight > 0 && clock_read_ms() < end; loop_stats(p->loop, &st))
+	loop_stats(p->loop, &st);
+	while (st.ops_in_flight > 0 && clock_read_ms() < end) {
 		loop_turn(p->loop, 10);
+		loop_stats(p->loop, &st);
+	}
 }
 
 void

@@ -3,8 +3,8 @@
 /*
  * The order of a start: check, logs, sockets, background, pid file, children.
  *
- * Everything that can fail does so while somebody still watches: in the background case the process the shell
- * waits for stays until every worker is ready, and ends with 0 or 1 accordingly.
+ * Everything that can fail does so while somebody still watches: in the background case the process
+ * the shell waits for stays until every worker is ready, and ends with 0 or 1 accordingly.
  */
 
 #include <errno.h>
@@ -72,7 +72,8 @@ share_memory(const struct plan *plan)
 	int rc = upstreams_share(plan->config);
 
 	if (rc < 0)
-		lbd_log(lbd_log_process(), LBD_LOG_EMERG, -rc, "could not make the memory that workers share");
+		lbd_log(lbd_log_process(), LBD_LOG_EMERG, -rc,
+			"could not make the memory that workers share");
 	return rc;
 }
 
@@ -82,7 +83,8 @@ write_pid(const struct plan *plan)
 	int rc = pidfile_write(plan->pid_path, getpid());
 
 	if (rc < 0)
-		lbd_log(lbd_log_process(), LBD_LOG_EMERG, -rc, "could not write pid file \"%s\"", plan->pid_path);
+		lbd_log(lbd_log_process(), LBD_LOG_EMERG, -rc, "could not write pid file \"%s\"",
+			plan->pid_path);
 	return rc;
 }
 
@@ -99,17 +101,23 @@ on_forked(void)
 	background_forget(&run.background);
 }
 
-/* Folders for temporary files.  Without one, what needs it fails then; that is no reason not to start. */
+/*
+ * Folders for temporary files.  Without one, what needs it fails then; that is no reason not to
+ * start.
+ */
 static void
 make_worker_dirs(const struct plan *plan)
 {
 	const struct lbd_log *log = lbd_log_process();
 
 	for (const struct worker_dir *d = plan->config->dirs; d != NULL; d = d->next) {
-		if (file_mkdir_parents(d->path, 0755) < 0 || (mkdir(d->path, 0700) < 0 && errno != EEXIST))
-			lbd_log(log, LBD_LOG_WARN, errno, "could not create the folder \"%s\"", d->path);
+		if (file_mkdir_parents(d->path, 0755) < 0 ||
+			(mkdir(d->path, 0700) < 0 && errno != EEXIST))
+			lbd_log(log, LBD_LOG_WARN, errno, "could not create the folder \"%s\"",
+				d->path);
 		else if (plan->as_root && chown(d->path, plan->uid, (gid_t)-1) < 0)
-			lbd_log(log, LBD_LOG_WARN, errno, "could not give the folder \"%s\" to the workers", d->path);
+			lbd_log(log, LBD_LOG_WARN, errno,
+				"could not give the folder \"%s\" to the workers", d->path);
 	}
 }
 
@@ -130,7 +138,8 @@ run_processes(const struct plan *plan)
 		code = single_run(plan, on_started) == 0 ? 0 : 1;
 	}
 	if (pidfile_remove(plan->pid_path, getpid()) < 0)
-		lbd_log(lbd_log_process(), LBD_LOG_WARN, 0, "could not remove pid file \"%s\"", plan->pid_path);
+		lbd_log(lbd_log_process(), LBD_LOG_WARN, 0, "could not remove pid file \"%s\"",
+			plan->pid_path);
 	return code;
 }
 
@@ -143,7 +152,8 @@ start_run(struct plan *plan)
 	background_init(&run.background);
 	log_process_echo(LBD_LOG_ERROR);
 	if (plan->engine_refused != NULL)
-		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "io_uring is not used: %s; using epoll",
+		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
+			"io_uring is not used: %s; using epoll",
 			plan->engine_refused);
 	rc = share_memory(plan);
 	if (rc == 0 && plan->core->daemon)

@@ -10,8 +10,8 @@
 #include "core/proc/plan.h"
 
 /*
- * Makes the plan, opens logs, binds sockets: all that can fail because of what the configuration asks for.
- * Failures are recorded in c.  With testing, sockets are closed again.
+ * Makes the plan, opens logs, binds sockets: all that can fail because of what the configuration
+ * asks for. Failures are recorded in c.  With testing, sockets are closed again.
  */
 void start_check(struct plan *plan, struct config *c, const struct paths *paths, bool testing);
 

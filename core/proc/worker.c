@@ -4,8 +4,8 @@
  * A worker: one loop that serves what the listeners bring.
  *
  * It ends in one of three ways.  TERM: everything is closed at once.  QUIT, or the end of the
- * master: no more connections, idle ones are closed, busy ones finish; worker_shutdown_timeout bounds
- * that.  A failed start: exit code PROCESS_CANNOT_START.
+ * master: no more connections, idle ones are closed, busy ones finish; worker_shutdown_timeout
+ * bounds that.  A failed start: exit code PROCESS_CANNOT_START.
  *
  * The single process ("master_process off") is a worker without a master.
  */
@@ -78,10 +78,12 @@ on_limit(struct loop *loop, struct timer *t)
 	(void)t;
 	if (worker.state == DRAINING) {
 		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
-			"worker_shutdown_timeout has passed, closing %u connections", worker_active());
+			"worker_shutdown_timeout has passed, closing %u connections",
+			worker_active());
 		worker_abort(&worker.process);
 	} else {
-		lbd_log(lbd_log_process(), LBD_LOG_WARN, 0, "%u connections did not end", worker_active());
+		lbd_log(lbd_log_process(), LBD_LOG_WARN, 0, "%u connections did not end",
+			worker_active());
 		loop_stop(loop);
 	}
 }
@@ -155,7 +157,8 @@ worker_end(struct process *p)
 static int
 worker_live(struct process *p, void (*started)(void))
 {
-	if (process_become(p) < 0 || process_open(p) < 0 || process_watch(p) < 0 || worker_serve(p) < 0) {
+	if (process_become(p) < 0 || process_open(p) < 0 || process_watch(p) < 0 ||
+		worker_serve(p) < 0) {
 		process_failed(p);
 		process_close(p);
 		return PROCESS_CANNOT_START;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The processes that serve.  Each function is a process's whole life after the fork and returns its exit
- * code.  channel is taken.
+ * The processes that serve.  Each function is a process's whole life after the fork and returns its
+ * exit code.  channel is taken.
  */
 
 #ifndef LBD_CORE_PROC_WORKER_H

@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * One exchange at a time: begun when the location's handler is called, then attempt after attempt until a server
- * has answered or none is left.
+ * One attempt: a call to the server that was picked, what is heard of it, and the line in the
+ * log when it failed.
  *
- * Which server is core/net's choice, what is tried again retry.c's.  Every way out ends here: the pick is
- * done, the call is gone, and the exchange is answered, refused or cut exactly once.
+ * Which server is core/net's choice, whether another one is asked is retry.c's, what becomes of
+ * the answer response.c's.
  */
 
 #include "proxy.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 
-/* --- ends --- */
+/* --- its record --- */
 
 struct lbd_http_attempt *
 proxy_attempt(const struct proxy *p)
 {
-	return p->x->attempt_count == p->attempts_before ? NULL : &p->x->attempts[p->x->attempt_count - 1];
+	return p->x->attempt_count == p->attempts_before ? NULL
+							 : &p->x->attempts[p->x->attempt_count - 1];
 }
 
 /* Numbers of the attempt that ends. */
@@ -47,64 +46,6 @@ proxy_attempt_end(struct proxy *p, int status)
 	p->response = NULL;
 	if (p->head_timer != NULL)
 		lbd_http_timer_set(p->head_timer, 0);
-}
-
-/* Nothing is under way any more; the exchange may go. */
-static void
-proxy_stop(struct proxy *p)
-{
-	p->over = true;
-	proxy_attempt_end(p, 0);
-	lbd_pick_done(&p->pick, LBD_PICK_UNCOUNTED);
-	if (p->deadline != NULL)
-		lbd_http_timer_set(p->deadline, 0);
-	if (p->pause_timer != NULL)
-		lbd_http_timer_set(p->pause_timer, 0);
-}
-
-/* The pool ends: whatever was forgotten. */
-static void
-proxy_undo(void *arg)
-{
-	struct proxy *p = arg;
-
-	if (!p->over)
-		proxy_stop(p);
-	lbd_buf_unref(&p->head);
-	lbd_buf_unref(&p->tail);
-}
-
-void
-proxy_refuse(struct proxy *p, int status, int err, const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
-
-	if (p->over)
-		return;
-	text[0] = '\0';
-	if (fmt != NULL) {
-		va_start(ap, fmt);
-		(void)vsnprintf(text, sizeof(text), fmt, ap);
-		va_end(ap);
-	}
-	proxy_stop(p);
-	if (fmt != NULL)
-		lbd_http_refuse(p->x, status, LBD_LOG_ERROR, err, "%s", text);
-	else
-		lbd_http_refuse(p->x, status, LBD_LOG_ERROR, 0, NULL);
-}
-
-void
-proxy_aborted(struct lbd_http *x)
-{
-	struct proxy *p = proxy_ctx(x)->p;
-
-	if (p == NULL || p->over)
-		return;
-	if (p->call != NULL && !p->answered && proxy_attempt(p) != NULL && proxy_attempt(p)->status == 0)
-		proxy_attempt(p)->status = 499;
-	proxy_stop(p);
 }
 
 /* --- the call's events --- */
@@ -212,14 +153,16 @@ log_failure(const struct proxy *p, const struct lbd_call_result *r)
 
 	if (r->end == LBD_CALL_CONNECT || r->end == LBD_CALL_SEND)
 		lbd_log(log, LBD_LOG_ERROR, r->err, "could not %s server \"%.*s\" of \"%.*s\"",
-			r->end == LBD_CALL_CONNECT ? "connect to" : "send the request to", LBD_FMT(addr),
-			LBD_FMT(group));
+			r->end == LBD_CALL_CONNECT ? "connect to" : "send the request to",
+			LBD_FMT(addr), LBD_FMT(group));
 	else if (r->end == LBD_CALL_TOO_BIG)
-		lbd_log(log, LBD_LOG_ERROR, 0, "server \"%.*s\" of \"%.*s\" sent a response head over %zu bytes "
-			"(proxy_buffer_size)", LBD_FMT(addr), LBD_FMT(group), p->conf->buffer_size);
+		lbd_log(log, LBD_LOG_ERROR, 0,
+			"server \"%.*s\" of \"%.*s\" sent a response head over %zu bytes "
+			"(proxy_buffer_size)",
+			LBD_FMT(addr), LBD_FMT(group), p->conf->buffer_size);
 	else
-		lbd_log(log, LBD_LOG_ERROR, r->err, "server \"%.*s\" of \"%.*s\" %s%s", LBD_FMT(addr),
-			LBD_FMT(group), failure_text(p, r), why ? r->reason : "");
+		lbd_log(log, LBD_LOG_ERROR, r->err, "server \"%.*s\" of \"%.*s\" %s%s",
+			LBD_FMT(addr), LBD_FMT(group), failure_text(p, r), why ? r->reason : "");
 }
 
 /* The response was passed on in part. */
@@ -263,31 +206,12 @@ static const struct lbd_call_ops ops = {
 	.end = on_end,
 };
 
-/* --- time limits --- */
-
-static void
-on_deadline(struct lbd_http *x, void *arg)
-{
-	struct proxy *p = arg;
-
-	if (p->over)
-		return;
-	lbd_log(x->log, LBD_LOG_ERROR, 0, "request to \"%.*s\" took longer than proxy_request_timeout",
-		LBD_FMT(p->to.host));
-	if (!p->answered) {
-		if (proxy_attempt(p) != NULL && p->call != NULL)
-			proxy_attempt(p)->status = 504;
-		proxy_refuse(p, 504, 0, NULL);
-		return;
-	}
-	proxy_stop(p);
-	lbd_http_cut(x, "proxy_request_timeout");
-}
-
 static void
 on_head_timeout(struct lbd_http *x, void *arg)
 {
-	struct lbd_call_result r = { .end = LBD_CALL_READ_TIMEOUT, .reason = "proxy_header_timeout", .sent = true };
+	struct lbd_call_result r = { .end = LBD_CALL_READ_TIMEOUT,
+				     .reason = "proxy_header_timeout",
+				     .sent = true };
 	struct proxy *p = arg;
 
 	(void)x;
@@ -297,19 +221,6 @@ on_head_timeout(struct lbd_http *x, void *arg)
 	log_failure(p, &r);
 	proxy_attempt_end(p, 0);
 	proxy_failed(p, NEXT_TIMEOUT, 504, &r);
-}
-
-static bool
-timer_start(struct proxy *p, struct lbd_http_timer **t, void (*fn)(struct lbd_http *, void *), uint64_t ms)
-{
-	if (ms == 0)
-		return true;
-	if (*t == NULL)
-		*t = lbd_http_timer_create(p->x, fn, p);
-	if (*t == NULL)
-		return false;
-	lbd_http_timer_set(*t, ms);
-	return true;
 }
 
 /* --- an attempt --- */
@@ -333,7 +244,7 @@ attempt_open(struct proxy *p)
 	a->connect_ms = a->header_ms = a->response_ms = a->queue_ms = -1;
 	p->body_at = 0;
 	p->body_sent = false;
-	return timer_start(p, &p->head_timer, on_head_timeout, p->conf->header_timeout);
+	return proxy_timer_start(p, &p->head_timer, on_head_timeout, p->conf->header_timeout);
 }
 
 static struct lbd_call *
@@ -400,7 +311,9 @@ proxy_picked(struct proxy *p)
 		return;
 	}
 	{
-		const struct lbd_call_result r = { .end = LBD_CALL_CONNECT, .err = err, .reason = "could not connect" };
+		const struct lbd_call_result r = { .end = LBD_CALL_CONNECT,
+						   .err = err,
+						   .reason = "could not connect" };
 
 		log_failure(p, &r);
 		proxy_failed(p, is_local(err) ? 0 : NEXT_ERROR, is_local(err) ? 503 : 502, &r);
@@ -414,59 +327,4 @@ proxy_next_server(struct proxy *p)
 		proxy_picked(p);
 	else
 		proxy_no_live(p);
-}
-
-/* --- the beginning --- */
-
-void
-proxy_begin(struct proxy *p)
-{
-	struct lbd_http *x = p->x;
-
-	if (!proxy_request_build(p))
-		return;
-	if (p->conf->bind != NULL && p->conf->bind->address != NULL &&
-		!lbd_http_eval(x, p->conf->bind->address, &p->bind)) {
-		proxy_refuse(p, 503, 0, "out of memory for proxy_bind");
-		return;
-	}
-	p->start_ms = lbd_http_now(x);
-	proxy_next_server(p);
-}
-
-static struct proxy *
-proxy_create(struct lbd_http *x)
-{
-	struct proxy *p = lbd_pool_zalloc(x->pool, sizeof(*p));
-
-	if (p == NULL || !lbd_pool_defer(x->pool, proxy_undo, p))
-		return NULL;
-	p->x = x;
-	p->conf = lbd_http_conf(const struct proxy_conf, x, &lbd_module);
-	p->begin_ms = lbd_http_now(x);
-	p->last_status = 502;
-	p->attempts_before = x->attempt_count;
-	proxy_ctx(x)->p = p;
-	return p;
-}
-
-enum lbd_hook_rc
-proxy_start(struct lbd_http *x)
-{
-	struct proxy *p = proxy_create(x);
-
-	if (p == NULL)
-		return lbd_http_refuse_hook(x, 503);
-	if (!proxy_target_find(p))
-		return LBD_WAIT;
-	x->upstream_name = lbd_upstream_name(p->to.upstream);
-	lbd_pick_init(&p->pick, p->to.upstream, x->pool, x);
-	lbd_http_ignore_abort(x, p->conf->ignore_abort);
-	if (!timer_start(p, &p->deadline, on_deadline, p->conf->request_timeout)) {
-		proxy_refuse(p, 503, ENOMEM, "could not set proxy_request_timeout");
-		return LBD_WAIT;
-	}
-	if (proxy_body_begin(p))
-		proxy_begin(p);
-	return LBD_WAIT;
 }

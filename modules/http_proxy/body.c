@@ -3,9 +3,9 @@
 /*
  * The request body on its way: read whole before a server is chosen, or handed on while it comes.
  *
- * What was sent is kept, so that another server can get it too: all of a buffered body, of a streamed one as
- * long as it fits client_body_buffer_size.  Reading from the client stops while the server does not take
- * what was read.
+ * What was sent is kept, so that another server can get it too: all of a buffered body, of a
+ * streamed one as long as it fits client_body_buffer_size.  Reading from the client stops while
+ * the server does not take what was read.
  */
 
 #include "proxy.h"
@@ -21,7 +21,8 @@ has_body(const struct proxy *p)
 static struct lbd_spool *
 spool_new(struct proxy *p)
 {
-	return lbd_spool_create(p->x->pool, lbd_http_body_buffer_size(p->x), lbd_http_body_temp_path(p->x));
+	return lbd_spool_create(p->x->pool, lbd_http_body_buffer_size(p->x),
+				lbd_http_body_temp_path(p->x));
 }
 
 /* proxy_set_body: the client's body is not looked at. */
@@ -34,7 +35,7 @@ body_replace(struct proxy *p)
 
 	ctx->spool = lbd_spool_create(p->x->pool, SIZE_MAX, LBD_STR(""));
 	if (ctx->spool == NULL || !lbd_http_eval(p->x, p->conf->set_body, &text) ||
-		!lbd_chain_add_copy(&chain, text) || lbd_spool_write(ctx->spool, &chain) != 0) {
+	    !lbd_chain_add_copy(&chain, text) || lbd_spool_write(ctx->spool, &chain) != 0) {
 		lbd_chain_clear(&chain);
 		proxy_refuse(p, 503, 0, "out of memory for proxy_set_body");
 		return false;
@@ -59,7 +60,8 @@ proxy_body_begin(struct proxy *p)
 		return true;
 	}
 	if (ctx->spool != NULL) {
-		proxy_refuse(p, 502, 0, "the request body is gone: it was streamed to another server");
+		proxy_refuse(p, 502, 0,
+			     "the request body is gone: it was streamed to another server");
 		return false;
 	}
 	ctx->spool = spool_new(p);
@@ -67,7 +69,8 @@ proxy_body_begin(struct proxy *p)
 		proxy_refuse(p, 503, 0, "out of memory for a request body");
 		return false;
 	}
-	p->streaming = !p->conf->request_buffering && !(p->x->content_length < 0 && p->conf->http_version == 10);
+	p->streaming = !p->conf->request_buffering &&
+		       !(p->x->content_length < 0 && p->conf->http_version == 10);
 	p->body_length = p->x->content_length;
 	lbd_http_body_start(p->x, PROXY_SEND_LOW);
 	return p->streaming;
@@ -81,8 +84,9 @@ body_collect(struct proxy *p)
 	int rc = lbd_spool_write(ctx->spool, &p->x->body);
 
 	if (rc != 0) {
-		proxy_refuse(p, rc == -ENOMEM ? 503 : 500, -rc, "could not keep the request body in \"%.*s\"",
-			LBD_FMT(lbd_http_body_temp_path(p->x)));
+		proxy_refuse(p, rc == -ENOMEM ? 503 : 500, -rc,
+			     "could not keep the request body in \"%.*s\"",
+			     LBD_FMT(lbd_http_body_temp_path(p->x)));
 		return;
 	}
 	if (!p->x->body_done) {
@@ -149,7 +153,8 @@ send_kept(struct proxy *p, bool whole)
 
 		if (n <= 0) {
 			lbd_chain_clear(&chain);
-			proxy_refuse(p, 500, n < 0 ? (int)-n : EIO, "could not read the kept request body");
+			proxy_refuse(p, 500, n < 0 ? (int)-n : EIO,
+				     "could not read the kept request body");
 			return false;
 		}
 		p->body_at += (uint64_t)n;
@@ -169,7 +174,7 @@ keep_copy(struct proxy *p, const struct lbd_chain *chain)
 	if (!p->keep_body)
 		return;
 	if (lbd_spool_size(spool) + chain->n > lbd_http_body_buffer_size(p->x) ||
-		!lbd_chain_share(&copy, chain) || lbd_spool_write(spool, &copy) != 0)
+	    !lbd_chain_share(&copy, chain) || lbd_spool_write(spool, &copy) != 0)
 		p->keep_body = false;
 	lbd_chain_clear(&copy);
 }
@@ -183,7 +188,8 @@ send_streamed(struct proxy *p)
 
 	if (p->keep_body && p->body_at < lbd_spool_size(proxy_ctx(x)->spool))
 		return; /* the kept part goes first and is not through yet */
-	if (lbd_call_queued(p->call) > PROXY_SEND_LOW || (lbd_chain_empty(&x->body) && !x->body_done))
+	if (lbd_call_queued(p->call) > PROXY_SEND_LOW ||
+	    (lbd_chain_empty(&x->body) && !x->body_done))
 		return;
 	keep_copy(p, &x->body);
 	lbd_chain_move(&chain, &x->body);

@@ -18,7 +18,7 @@ proxy_set_cookie_rewrite(struct lbd_conf *cf, const struct lbd_directive *d, voi
 	if (lbd_conf_argc(cf) == 2) {
 		if (!lbd_str_eq(lbd_conf_arg(cf, 1), LBD_STR("off")))
 			return lbd_conf_error(cf, 1, "\"%.*s\": expected \"off\" or two arguments",
-				LBD_FMT(lbd_conf_arg(cf, 1)));
+					      LBD_FMT(lbd_conf_arg(cf, 1)));
 		r->off = true;
 	} else if (proxy_rewrite_read(cf, r, d->data != 0) != 0) {
 		return -1;
@@ -32,10 +32,10 @@ static const struct {
 	uint32_t flag;
 	const char *samesite;
 } flag_words[] = {
-	{ "secure", COOKIE_SECURE, NULL }, { "nosecure", COOKIE_NOSECURE, NULL },
+	{ "secure", COOKIE_SECURE, NULL },     { "nosecure", COOKIE_NOSECURE, NULL },
 	{ "httponly", COOKIE_HTTPONLY, NULL }, { "nohttponly", COOKIE_NOHTTPONLY, NULL },
-	{ "samesite=strict", 0, "Strict" }, { "samesite=lax", 0, "Lax" }, { "samesite=none", 0, "None" },
-	{ "nosamesite", COOKIE_NOSAMESITE, NULL },
+	{ "samesite=strict", 0, "Strict" },    { "samesite=lax", 0, "Lax" },
+	{ "samesite=none", 0, "None" },        { "nosamesite", COOKIE_NOSAMESITE, NULL },
 };
 
 static bool
@@ -65,7 +65,9 @@ proxy_set_cookie_flags(struct lbd_conf *cf, const struct lbd_directive *d, void 
 	r->off = lbd_conf_argc(cf) == 2 && lbd_str_eq(name, LBD_STR("off"));
 	for (unsigned i = 2; i < lbd_conf_argc(cf); i++) {
 		if (!flag_read(r, lbd_conf_arg(cf, i)))
-			return lbd_conf_error(cf, i, "\"%.*s\" is no cookie flag; allowed are secure, httponly, "
+			return lbd_conf_error(
+				cf, i,
+				"\"%.*s\" is no cookie flag; allowed are secure, httponly, "
 				"samesite=strict|lax|none, and the first two and samesite with \"no\" before them",
 				LBD_FMT(lbd_conf_arg(cf, i)));
 	}
@@ -83,7 +85,8 @@ proxy_set_cookie_flags(struct lbd_conf *cf, const struct lbd_directive *d, void 
 
 /* The first rule that applies. */
 static bool
-rewrite(struct proxy *p, const struct proxy_rewrite *r, struct lbd_str value, bool domain, struct lbd_str *out)
+rewrite(struct proxy *p, const struct proxy_rewrite *r, struct lbd_str value, bool domain,
+	struct lbd_str *out)
 {
 	for (; r != NULL && !r->off; r = r->next) {
 		if (proxy_rewrite_apply(p, r, value, domain, out))
@@ -100,8 +103,9 @@ flags_for(struct proxy *p, struct lbd_str name)
 	struct lbd_str want;
 
 	for (; r != NULL && !r->off; r = r->next) {
-		if (r->regex != NULL ? lbd_regex_match(r->regex, name, &captures)
-				     : lbd_http_eval(p->x, r->name, &want) && lbd_str_ieq(want, name))
+		if (r->regex != NULL
+			    ? lbd_regex_match(r->regex, name, &captures)
+			    : lbd_http_eval(p->x, r->name, &want) && lbd_str_ieq(want, name))
 			return r;
 	}
 	return NULL;
@@ -124,30 +128,34 @@ add_part(struct text *t, struct lbd_str part)
 static bool
 is_dropped(const struct proxy_cookie_flags *f, struct lbd_str name)
 {
-	const uint32_t secure = COOKIE_SECURE | COOKIE_NOSECURE, http = COOKIE_HTTPONLY | COOKIE_NOHTTPONLY;
+	const uint32_t secure = COOKIE_SECURE | COOKIE_NOSECURE,
+		       http = COOKIE_HTTPONLY | COOKIE_NOHTTPONLY;
 
 	if (f == NULL)
 		return false;
 	return ((f->flags & secure) != 0 && lbd_str_ieq(name, LBD_STR("secure"))) ||
-		((f->flags & http) != 0 && lbd_str_ieq(name, LBD_STR("httponly"))) ||
-		(((f->flags & COOKIE_NOSAMESITE) != 0 || f->samesite.n > 0) &&
-			lbd_str_ieq(name, LBD_STR("samesite")));
+	       ((f->flags & http) != 0 && lbd_str_ieq(name, LBD_STR("httponly"))) ||
+	       (((f->flags & COOKIE_NOSAMESITE) != 0 || f->samesite.n > 0) &&
+		lbd_str_ieq(name, LBD_STR("samesite")));
 }
 
 /* "Path=/two/" */
 static void
-add_attribute(struct text *t, struct proxy *p, struct lbd_str part, const struct proxy_cookie_flags *flags)
+add_attribute(struct text *t, struct proxy *p, struct lbd_str part,
+	      const struct proxy_cookie_flags *flags)
 {
 	ptrdiff_t eq = lbd_str_find(part, '=', 0);
 	struct lbd_str name = lbd_str_trim(eq < 0 ? part : lbd_str_head(part, (size_t)eq));
-	struct lbd_str value = eq < 0 ? LBD_STR("") : lbd_str_trim(lbd_str_skip(part, (size_t)eq + 1));
+	struct lbd_str value =
+		eq < 0 ? LBD_STR("") : lbd_str_trim(lbd_str_skip(part, (size_t)eq + 1));
 	bool domain = lbd_str_ieq(name, LBD_STR("domain"));
 	struct lbd_str out;
 
 	if (is_dropped(flags, name))
 		return;
 	if (eq < 0 || !(domain || lbd_str_ieq(name, LBD_STR("path"))) ||
-		!rewrite(p, domain ? p->conf->cookie_domains : p->conf->cookie_paths, value, domain, &out)) {
+	    !rewrite(p, domain ? p->conf->cookie_domains : p->conf->cookie_paths, value, domain,
+		     &out)) {
 		add_part(t, part);
 		return;
 	}

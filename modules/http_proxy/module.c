@@ -3,7 +3,8 @@
 /*
  * http_proxy: passes requests to servers.
  *
- * This file declares: directives with their defaults, variables.  What they mean is in the files named in proxy.h.
+ * This file declares: directives with their defaults, variables.  What they mean is in the
+ * files named in proxy.h.
  */
 
 #include "proxy.h"

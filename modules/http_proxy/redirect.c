@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * proxy_redirect: Location and Refresh name the client's way, not the server's.  Rules are tried in order, the
- * first that matches wins.  The same kind of rule serves the attributes of cookies (cookie.c).
+ * proxy_redirect: Location and Refresh name the client's way, not the server's.  Rules are
+ * tried in order, the first that matches wins.  The same kind of rule serves the attributes of
+ * cookies (cookie.c).
  */
 
 #include "proxy.h"
@@ -43,12 +44,16 @@ proxy_set_redirect(struct lbd_conf *cf, const struct lbd_directive *d, void *con
 		r->off = lbd_str_eq(word, LBD_STR("off"));
 		r->standard = lbd_str_eq(word, LBD_STR("default"));
 		if (!r->off && !r->standard) {
-			lbd_conf_error(cf, 1, "\"%.*s\": expected \"default\", \"off\", or two arguments", LBD_FMT(word));
-			lbd_conf_help(cf, "syntax: proxy_redirect default | off | redirect replacement;");
+			lbd_conf_error(cf, 1,
+				       "\"%.*s\": expected \"default\", \"off\", or two arguments",
+				       LBD_FMT(word));
+			lbd_conf_help(
+				cf, "syntax: proxy_redirect default | off | redirect replacement;");
 			return -1;
 		}
 		if (r->standard && c->target != NULL && c->target->value != NULL)
-			return lbd_conf_error(cf, 1,
+			return lbd_conf_error(
+				cf, 1,
 				"\"proxy_redirect default\" cannot be used with \"proxy_pass\" with variables");
 	} else if (proxy_rewrite_read(cf, r, false) != 0) {
 		return -1;
@@ -60,7 +65,7 @@ proxy_set_redirect(struct lbd_conf *cf, const struct lbd_directive *d, void *con
 /* value without prefix (with replacement in its place). */
 static bool
 replace_prefix(struct proxy *p, struct lbd_str value, struct lbd_str prefix, struct lbd_str by,
-	struct lbd_str *out)
+	       struct lbd_str *out)
 {
 	if (!lbd_str_starts(value, prefix))
 		return false;
@@ -68,7 +73,10 @@ replace_prefix(struct proxy *p, struct lbd_str value, struct lbd_str prefix, str
 	return true;
 }
 
-/* The proxy_pass URL is the location's prefix; without a URI part the server's root is lbd's root. */
+/*
+ * The proxy_pass URL is the location's prefix; without a URI part the server's root is lbd's
+ * root.
+ */
 static bool
 apply_standard(struct proxy *p, struct lbd_str value, struct lbd_str *out)
 {
@@ -90,8 +98,8 @@ without_dot(struct lbd_str s)
 }
 
 bool
-proxy_rewrite_apply(struct proxy *p, const struct proxy_rewrite *r, struct lbd_str value, bool domain,
-	struct lbd_str *out)
+proxy_rewrite_apply(struct proxy *p, const struct proxy_rewrite *r, struct lbd_str value,
+		    bool domain, struct lbd_str *out)
 {
 	struct lbd_captures captures;
 	struct lbd_str pattern, by;

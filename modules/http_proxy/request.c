@@ -3,8 +3,9 @@
 /*
  * The head a server gets: built once, from the parsed request, for all attempts.
  *
- * What concerns one connection only is never forwarded (RFC 9110 7.6.1), and how long the body is, is said anew.  No value
- * may begin a line of its own: a set header with CR, LF or NUL in it refuses the request.
+ * What concerns one connection only is never forwarded (RFC 9110 7.6.1), and how long the body
+ * is, is said anew.  No value may begin a line of its own: a set header with CR, LF or NUL in
+ * it refuses the request.
  */
 
 #include "proxy.h"
@@ -91,7 +92,8 @@ names_others(const struct lbd_fields *f)
 		if (f->v[i].id != LBD_FIELD_CONNECTION || (f->v[i].flags & LBD_FIELD_REMOVED) != 0)
 			continue;
 		while (lbd_str_next_item(&list, ',', &item)) {
-			if (!is_hop_field(lbd_field_id_of(item)) && !lbd_str_ieq(item, LBD_STR("close")))
+			if (!is_hop_field(lbd_field_id_of(item)) &&
+			    !lbd_str_ieq(item, LBD_STR("close")))
 				return true;
 		}
 	}
@@ -102,8 +104,8 @@ static bool
 is_named_by_connection(const struct lbd_fields *f, struct lbd_str name)
 {
 	for (uint32_t i = 0; i < f->n; i++) {
-		if (f->v[i].id == LBD_FIELD_CONNECTION && (f->v[i].flags & LBD_FIELD_REMOVED) == 0 &&
-			has_token(f->v[i].value, name))
+		if (f->v[i].id == LBD_FIELD_CONNECTION &&
+		    (f->v[i].flags & LBD_FIELD_REMOVED) == 0 && has_token(f->v[i].value, name))
 			return true;
 	}
 	return false;
@@ -120,8 +122,8 @@ put_client_fields(struct out *o, const struct proxy *p)
 		const struct lbd_field *field = &f->v[i];
 
 		if ((field->flags & LBD_FIELD_REMOVED) != 0 || is_hop_field(field->id) ||
-			proxy_names_has(&p->conf->plan->names, field) ||
-			(others && is_named_by_connection(f, field->name)))
+		    proxy_names_has(&p->conf->plan->names, field) ||
+		    (others && is_named_by_connection(f, field->name)))
 			continue;
 		put_field(o, field->name, field->value);
 	}
@@ -162,7 +164,8 @@ header_value(struct proxy *p, const struct proxy_header *h, struct lbd_str *valu
 	}
 	if (lbd_field_value_ok(*value))
 		return true;
-	proxy_refuse(p, 500, 0, "the value of proxy_set_header \"%.*s\" holds CR, LF or NUL", LBD_FMT(h->name));
+	proxy_refuse(p, 500, 0, "the value of proxy_set_header \"%.*s\" holds CR, LF or NUL",
+		     LBD_FMT(h->name));
 	return false;
 }
 
@@ -211,7 +214,8 @@ wants_upgrade(const struct proxy *p, const struct wishes *w)
 	if (!w->sets_upgrade)
 		return p->conf->upgrade && p->x->websocket;
 	return lbd_str_ieq(w->upgrade, LBD_STR("websocket")) &&
-		(has_token(w->connection, LBD_STR("upgrade")) || (p->conf->upgrade && p->x->websocket));
+	       (has_token(w->connection, LBD_STR("upgrade")) ||
+		(p->conf->upgrade && p->x->websocket));
 }
 
 /* Connection and what belongs to it. */
@@ -221,8 +225,9 @@ put_connection(struct out *o, struct proxy *p, const struct wishes *w)
 	bool te = p->conf->pass_trailers || has_token(w->te, LBD_STR("trailers"));
 
 	p->upgrade = wants_upgrade(p, w);
-	p->keep_alive = p->conf->http_version == 11 && !has_token(w->connection, LBD_STR("close")) &&
-		lbd_call_keeps(p->to.upstream);
+	p->keep_alive = p->conf->http_version == 11 &&
+			!has_token(w->connection, LBD_STR("close")) &&
+			lbd_call_keeps(p->to.upstream);
 	if (p->upgrade) {
 		put(o, LBD_STR("Connection: upgrade\r\nUpgrade: websocket\r\n"));
 		return;
@@ -243,10 +248,12 @@ put_framing(struct out *o, const struct proxy *p)
 	char digits[20];
 
 	if (p->body_length > 0)
-		put_field(o, name, lbd_str(digits, lbd_u64_to_str((uint64_t)p->body_length, digits)));
+		put_field(o, name,
+			  lbd_str(digits, lbd_u64_to_str((uint64_t)p->body_length, digits)));
 	else if (p->body_length < 0)
 		put(o, LBD_STR("Transfer-Encoding: chunked\r\n"));
-	else if (p->conf->pass_body && lbd_fields_find(&p->x->request, LBD_FIELD_CONTENT_LENGTH) != NULL)
+	else if (p->conf->pass_body &&
+		 lbd_fields_find(&p->x->request, LBD_FIELD_CONTENT_LENGTH) != NULL)
 		put_field(o, name, LBD_STR("0"));
 	else if (p->x->chunked)
 		put_field(o, name, LBD_STR("0"));
@@ -272,11 +279,13 @@ put_line(struct out *o, struct proxy *p)
 		return true;
 	}
 	if (!lbd_field_name_ok(method)) {
-		proxy_refuse(p, 500, 0, "proxy_method gives \"%.*s\", which is no method", LBD_FMT(method));
+		proxy_refuse(p, 500, 0, "proxy_method gives \"%.*s\", which is no method",
+			     LBD_FMT(method));
 		return false;
 	}
 	if (!is_target(target)) {
-		proxy_refuse(p, 500, 0, "request target \"%.*s\" does not begin with a slash", LBD_FMT(target));
+		proxy_refuse(p, 500, 0, "request target \"%.*s\" does not begin with a slash",
+			     LBD_FMT(target));
 		return false;
 	}
 	p->head_method = lbd_str_eq(method, LBD_STR("HEAD"));

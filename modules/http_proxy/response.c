@@ -3,9 +3,9 @@
 /*
  * The answer of a server, passed on.
  *
- * The head loses what concerns the server's connection only or is meant for lbd (X-Accel-*); the body moves on as it
- * came, slice by slice, and reading stops while the client is slow.  A body that breaks off is cut for the
- * client too, never ended as if it were whole.
+ * The head loses what concerns the server's connection only or is meant for lbd (X-Accel-*);
+ * the body moves on as it came, slice by slice, and reading stops while the client is slow.  A
+ * body that breaks off is cut for the client too, never ended as if it were whole.
  */
 
 #include "proxy.h"
@@ -69,7 +69,8 @@ pass_field(struct proxy *p, const struct lbd_field *f)
 
 	x->reply_no_date = x->reply_no_date || f->id == LBD_FIELD_DATE;
 	x->reply_no_server = x->reply_no_server || f->id == LBD_FIELD_SERVER;
-	(void)lbd_fields_add(&x->reply, x->pool, f->name, field_value(p, f)); /* a failed pool cuts the reply */
+	(void)lbd_fields_add(&x->reply, x->pool, f->name,
+			     field_value(p, f)); /* a failed pool cuts the reply */
 }
 
 static void
@@ -81,7 +82,8 @@ pass_fields(struct proxy *p, const struct lbd_fields *f)
 		const struct lbd_field *field = &f->v[i];
 
 		if ((field->flags & LBD_FIELD_REMOVED) != 0 || is_hop_field(field->id) ||
-			proxy_names_has(&p->conf->hidden, field) || (connection && is_connection_named(f, field)))
+		    proxy_names_has(&p->conf->hidden, field) ||
+		    (connection && is_connection_named(f, field)))
 			continue;
 		pass_field(p, field);
 	}
@@ -94,9 +96,9 @@ static bool
 survives_redirect(const struct lbd_field *f)
 {
 	return f->id == LBD_FIELD_CONTENT_TYPE || f->id == LBD_FIELD_SET_COOKIE ||
-		f->id == LBD_FIELD_CACHE_CONTROL || f->id == LBD_FIELD_EXPIRES ||
-		lbd_str_ieq(f->name, LBD_STR("Content-Disposition")) ||
-		lbd_str_ieq(f->name, LBD_STR("Accept-Ranges"));
+	       f->id == LBD_FIELD_CACHE_CONTROL || f->id == LBD_FIELD_EXPIRES ||
+	       lbd_str_ieq(f->name, LBD_STR("Content-Disposition")) ||
+	       lbd_str_ieq(f->name, LBD_STR("Accept-Ranges"));
 }
 
 /* The answer is over for this server; the exchange goes on without it. */
@@ -126,7 +128,8 @@ follow_redirect(struct proxy *p, const struct lbd_fields *f)
 	if (to->value.p[0] == '/' || to->value.p[0] == '@')
 		lbd_http_redirect(p->x, to->value);
 	else
-		lbd_http_refuse(p->x, 502, LBD_LOG_ERROR, 0,
+		lbd_http_refuse(
+			p->x, 502, LBD_LOG_ERROR, 0,
 			"X-Accel-Redirect to \"%.*s\", which is neither a path nor a named location",
 			LBD_FMT(to->value));
 	return true;
@@ -158,7 +161,7 @@ is_stream(const struct lbd_fields *f)
 	const struct lbd_field *type = lbd_fields_find(f, LBD_FIELD_CONTENT_TYPE);
 
 	return type != NULL && (lbd_str_istarts(type->value, LBD_STR("text/event-stream")) ||
-		lbd_str_istarts(type->value, LBD_STR("application/grpc")));
+				lbd_str_istarts(type->value, LBD_STR("application/grpc")));
 }
 
 static bool
@@ -182,7 +185,8 @@ static void
 tunnel(struct proxy *p, const struct lbd_response *r)
 {
 	struct lbd_http *x = p->x;
-	uint64_t idle = p->conf->tunnel_timeout > 0 ? p->conf->tunnel_timeout : p->conf->read_timeout;
+	uint64_t idle =
+		p->conf->tunnel_timeout > 0 ? p->conf->tunnel_timeout : p->conf->read_timeout;
 
 	p->answered = true;
 	x->status = 101;
@@ -215,7 +219,8 @@ refuse_upgrade(struct proxy *p)
 {
 	const struct lbd_call_result r = { .end = LBD_CALL_INVALID, .sent = true };
 
-	lbd_log(p->x->log, LBD_LOG_ERROR, 0, "server \"%.*s\" of \"%.*s\" upgraded to another protocol than websocket",
+	lbd_log(p->x->log, LBD_LOG_ERROR, 0,
+		"server \"%.*s\" of \"%.*s\" upgraded to another protocol than websocket",
 		LBD_FMT(proxy_attempt(p)->addr), LBD_FMT(lbd_upstream_name(p->to.upstream)));
 	proxy_attempt_end(p, 502);
 	proxy_failed(p, NEXT_INVALID, 502, &r);
@@ -266,8 +271,8 @@ tail_add(struct proxy *p, struct lbd_chain *out, struct lbd_str piece)
 }
 
 /*
- * What has to wait for the client is not left in received buffers that are mostly empty: a server that
- * sends byte by byte would else cost a buffer for each.
+ * What has to wait for the client is not left in received buffers that are mostly empty: a
+ * server that sends byte by byte would else cost a buffer for each.
  */
 static void
 compact(struct proxy *p, struct lbd_chain *chain)
@@ -329,8 +334,10 @@ proxy_response_end(struct proxy *p)
 	p->trailers = *f;
 	x->upstream_trailers = &p->trailers;
 	for (uint32_t i = 0; p->conf->pass_trailers && i < f->n; i++) {
-		if ((f->v[i].flags & LBD_FIELD_REMOVED) == 0 && !proxy_names_has(&p->conf->hidden, &f->v[i]))
-			(void)lbd_fields_add(&x->reply_trailers, x->pool, f->v[i].name, f->v[i].value);
+		if ((f->v[i].flags & LBD_FIELD_REMOVED) == 0 &&
+		    !proxy_names_has(&p->conf->hidden, &f->v[i]))
+			(void)lbd_fields_add(&x->reply_trailers, x->pool, f->v[i].name,
+					     f->v[i].value);
 	}
 	p->response = NULL;
 	p->over = true;

@@ -3,10 +3,11 @@
 /*
  * Whether a request that failed is sent again, and when: proxy_next_upstream*.
  *
- * Nothing is sent twice that could be acted on twice: POST, LOCK, PATCH and methods lbd does not know are repeated only when
- * no byte of them had left, or non_idempotent allows it (RFC 9110 9.2.2).  Nothing is repeated once response bytes reached the
- * client.  A failure on a connection that had been idle, before any response byte, is the connection's: the same
- * server is asked once more on a new one, and no try is counted (RFC 9112 9.3.1).
+ * Nothing is sent twice that could be acted on twice: POST, LOCK, PATCH and methods lbd does
+ * not know are repeated only when no byte of them had left, or non_idempotent allows it (RFC
+ * 9110 9.2.2).  Nothing is repeated once response bytes reached the client.  A failure on a
+ * connection that had been idle, before any response byte, is the connection's: the same server
+ * is asked once more on a new one, and no try is counted (RFC 9112 9.3.1).
  */
 
 #include "proxy.h"
@@ -16,7 +17,8 @@ enum { NO_LIVE_WAIT_MS = 250, BACKOFF_SHIFT_MAX = 16 };
 static uint32_t
 conditions(const struct proxy *p)
 {
-	return p->conf->next != NULL ? p->conf->next->when : NEXT_ERROR | NEXT_REUSED | NEXT_TIMEOUT;
+	return p->conf->next != NULL ? p->conf->next->when
+				     : NEXT_ERROR | NEXT_REUSED | NEXT_TIMEOUT;
 }
 
 static bool
@@ -37,18 +39,19 @@ static bool
 may_repeat(const struct proxy *p, bool sent)
 {
 	return proxy_body_is_kept(p) &&
-		(!sent || is_idempotent(p->x) || (conditions(p) & NEXT_NON_IDEMPOTENT) != 0);
+	       (!sent || is_idempotent(p->x) || (conditions(p) & NEXT_NON_IDEMPOTENT) != 0);
 }
 
 /* Tries and time are left. */
 static bool
 is_within_limits(const struct proxy *p)
 {
-	int64_t max = p->conf->next_tries > 0 ? p->conf->next_tries : (int64_t)lbd_upstream_servers(p->to.upstream);
+	int64_t max = p->conf->next_tries > 0 ? p->conf->next_tries
+					      : (int64_t)lbd_upstream_servers(p->to.upstream);
 	uint64_t limit = p->conf->next_timeout;
 
 	return (int64_t)p->pick.tries + p->extra_tries < max &&
-		(limit == 0 || lbd_http_now(p->x) - p->start_ms < limit);
+	       (limit == 0 || lbd_http_now(p->x) - p->start_ms < limit);
 }
 
 /* Another server may be asked: takes from the retry budget, so to be called last. */
@@ -56,7 +59,8 @@ static bool
 may_try_next(struct proxy *p, uint32_t when, bool sent)
 {
 	return when != 0 && (conditions(p) & NEXT_OFF) == 0 && (conditions(p) & when) != 0 &&
-		may_repeat(p, sent) && is_within_limits(p) && lbd_upstream_retry_allowed(p->to.upstream);
+	       may_repeat(p, sent) && is_within_limits(p) &&
+	       lbd_upstream_retry_allowed(p->to.upstream);
 }
 
 /* --- pauses --- */
@@ -111,8 +115,10 @@ go_on(struct proxy *p, uint64_t ms)
 static bool
 is_stale(const struct proxy *p, const struct lbd_call_result *r)
 {
-	return r->reused && !r->received && (r->end == LBD_CALL_CLOSED || r->end == LBD_CALL_SEND) &&
-		(conditions(p) & NEXT_OFF) == 0 && (conditions(p) & NEXT_REUSED) != 0 && may_repeat(p, r->sent);
+	return r->reused && !r->received &&
+	       (r->end == LBD_CALL_CLOSED || r->end == LBD_CALL_SEND) &&
+	       (conditions(p) & NEXT_OFF) == 0 && (conditions(p) & NEXT_REUSED) != 0 &&
+	       may_repeat(p, r->sent);
 }
 
 void
@@ -155,7 +161,7 @@ proxy_no_live(struct proxy *p)
 		return;
 	}
 	proxy_refuse(p, tried ? p->last_status : 502, 0, "no live servers in \"%.*s\"",
-		LBD_FMT(lbd_upstream_name(p->to.upstream)));
+		     LBD_FMT(lbd_upstream_name(p->to.upstream)));
 }
 
 /* --- statuses --- */
@@ -166,7 +172,7 @@ is_listed(const struct proxy *p, int status)
 	unsigned bit = (unsigned)(status - NEXT_CODE_MIN);
 
 	return p->conf->next != NULL && status >= NEXT_CODE_MIN && status <= NEXT_CODE_MAX &&
-		(p->conf->next->codes[bit / 64] >> bit % 64 & 1) != 0;
+	       (p->conf->next->codes[bit / 64] >> bit % 64 & 1) != 0;
 }
 
 /* Retry-After in seconds (RFC 9110 10.2.3); a date is left alone. */
@@ -177,14 +183,15 @@ note_retry_after(struct proxy *p, int status)
 	uint64_t seconds;
 
 	if ((status == 429 || status == 503) && f != NULL && p->conf->backoff != NULL &&
-		lbd_str_to_u64(f->value, 3600, &seconds) && seconds * 1000 <= p->conf->backoff->max_ms)
+	    lbd_str_to_u64(f->value, 3600, &seconds) && seconds * 1000 <= p->conf->backoff->max_ms)
 		p->retry_after_ms = seconds * 1000;
 }
 
 bool
 proxy_status_retried(struct proxy *p, int status)
 {
-	enum lbd_pick_outcome outcome = status == 403 || status == 404 ? LBD_PICK_UNCOUNTED : LBD_PICK_FAILED;
+	enum lbd_pick_outcome outcome =
+		status == 403 || status == 404 ? LBD_PICK_UNCOUNTED : LBD_PICK_FAILED;
 	uint64_t ms;
 
 	if (!is_listed(p, status))

@@ -3,8 +3,8 @@
 /*
  * Where a request goes: proxy_pass, and the request target the server gets to see.
  *
- * Groups of servers and their names are core/net's.  A constant proxy_pass is taken apart while configuring; one with
- * variables per request, by the same function.
+ * Groups of servers and their names are core/net's.  A constant proxy_pass is taken apart while
+ * configuring; one with variables per request, by the same function.
  */
 
 #include "proxy.h"
@@ -17,7 +17,7 @@ static const struct lbd_str scheme_https = LBD_STR_INIT("https://");
 /* Host and port as they stand, and the URI part. */
 struct url {
 	struct lbd_str authority; /* "api", "10.0.0.1:81", "unix:/path" */
-	struct lbd_str uri;       /* empty, or from '/' or '?' on */
+	struct lbd_str uri; /* empty, or from '/' or '?' on */
 };
 
 static struct url
@@ -80,23 +80,29 @@ pass_constant(struct lbd_conf *cf, struct proxy_target *t, struct lbd_str url)
 	struct url u;
 
 	if (lbd_str_istarts(url, scheme_https))
-		return lbd_conf_error(cf, 1, "\"https://\" needs the tls module, which this lbd does not have yet");
+		return lbd_conf_error(
+			cf, 1,
+			"\"https://\" needs the tls module, which this lbd does not have yet");
 	if (!lbd_str_istarts(url, scheme_http)) {
 		lbd_conf_error(cf, 1, "\"%.*s\" does not begin with http://", LBD_FMT(url));
-		lbd_conf_help(cf, "proxy_pass http://host[:port][/uri]; or http://name of an upstream;");
+		lbd_conf_help(
+			cf, "proxy_pass http://host[:port][/uri]; or http://name of an upstream;");
 		return -1;
 	}
 	u = url_split(lbd_str_skip(url, scheme_http.n));
 	if (u.authority.n == 0 || lbd_str_eq(u.authority, LBD_STR("unix:")))
 		return lbd_conf_error(cf, 1, "no host in \"%.*s\"", LBD_FMT(url));
 	if (u.uri.n > 0 && u.uri.p[0] != '/')
-		return lbd_conf_error(cf, 1, "the URI part of \"%.*s\" does not begin with a slash", LBD_FMT(url));
+		return lbd_conf_error(cf, 1, "the URI part of \"%.*s\" does not begin with a slash",
+				      LBD_FMT(url));
 
 	t->prefix = lbd_http_location_prefix(cf, &is_pattern);
 	if (u.uri.n > 0 && (is_pattern || lbd_conf_where(cf) != LBD_LOCATION)) {
-		lbd_conf_error(cf, 1, "proxy_pass cannot have a URI part in a location given by a regular "
-				      "expression, in a named location, in \"if\" or in \"limit_except\"");
-		lbd_conf_help(cf, "without \"%.*s\" the request's own URI is passed", LBD_FMT(u.uri));
+		lbd_conf_error(cf, 1,
+			       "proxy_pass cannot have a URI part in a location given by a regular "
+			       "expression, in a named location, in \"if\" or in \"limit_except\"");
+		lbd_conf_help(cf, "without \"%.*s\" the request's own URI is passed",
+			      LBD_FMT(u.uri));
 		return -1;
 	}
 	t->url = url;
@@ -169,7 +175,8 @@ target_evaluate(struct proxy *p)
 	if (p->to.upstream == NULL)
 		p->to.upstream = lbd_upstream_literal(pool, u.authority, 80);
 	if (p->to.upstream == NULL)
-		return target_refuse(p, 502, url,
+		return target_refuse(
+			p, 502, url,
 			"it is neither an upstream nor an address, and looking names up per request is planned");
 	return true;
 }
@@ -258,7 +265,10 @@ proxy_target_text(struct proxy *p)
 	if (p->to.value != NULL && p->to.uri.n > 0)
 		return target_clean(p, p->to.uri);
 	if (p->to.uri.n == 0 && !x->uri_changed) {
-		/* origin-form is what a server gets, also for an absolute-form request (RFC 9112 3.2.1) */
+		/*
+		 * origin-form is what a server gets, also for an absolute-form request (RFC
+		 * 9112 3.2.1)
+		 */
 		if (x->target.n > 0 && x->target.p[0] == '/')
 			return x->target;
 		return target_join(p, x->raw_path, x->has_args);

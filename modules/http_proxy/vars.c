@@ -9,11 +9,12 @@
 /* Host, or port, of the target: known from configuration, or once it was evaluated. */
 static bool
 var_target(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+	   struct lbd_str *out)
 {
 	struct lbd_http *x = subject;
 	const struct proxy *p = proxy_ctx(x)->p;
-	const struct proxy_target *t = lbd_http_conf(const struct proxy_conf, x, &lbd_module)->target;
+	const struct proxy_target *t =
+		lbd_http_conf(const struct proxy_conf, x, &lbd_module)->target;
 
 	(void)pool;
 	(void)rest;
@@ -27,8 +28,8 @@ var_target(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, s
 
 /* What the client says of those before it, and the client's address. */
 static bool
-var_forwarded_for(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+var_forwarded_for(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+		  struct lbd_str rest, struct lbd_str *out)
 {
 	struct lbd_http *x = subject;
 	struct lbd_str before, addr = lbd_http_client_addr(x);
@@ -37,14 +38,15 @@ var_forwarded_for(void *subject, struct lbd_pool *pool, const struct lbd_variabl
 	(void)rest;
 	if (!lbd_fields_join(&x->request, pool, LBD_STR("X-Forwarded-For"), &before))
 		return false;
-	*out = before.n == 0 ? addr : lbd_pool_printf(pool, "%.*s, %.*s", LBD_FMT(before), LBD_FMT(addr));
+	*out = before.n == 0 ? addr
+			     : lbd_pool_printf(pool, "%.*s, %.*s", LBD_FMT(before), LBD_FMT(addr));
 	return out->p != NULL;
 }
 
 /* Milliseconds of proxy_request_timeout that are left. */
 static bool
-var_deadline_left(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+var_deadline_left(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+		  struct lbd_str rest, struct lbd_str *out)
 {
 	struct lbd_http *x = subject;
 	const struct proxy *p = proxy_ctx(x)->p;

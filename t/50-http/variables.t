@@ -230,7 +230,7 @@ $lbd->stop;
 # names that are none
 for my $case (
 	['$no_such_thing', qr/unknown variable "\$no_such_thing"/],
-	['$uirs', qr/did you mean.*uri/],
+	['$request_urii', qr/did you mean.*request_uri/],
 	['${uri', qr/closing bracket/],
 	['a$', qr/must be followed by a name/]) {
 	my ($text, $want) = @$case;

@@ -4,10 +4,11 @@
  * lbd as an HTTP/1.1 client: one call is one request sent to one server and its response.
  *
  * The story of a call: lbd_call_start() takes an idle connection to the server or makes one, and
- * queues the head.  The body, if conf.body says there is one, is given with lbd_call_send().  The response comes back through the ops:
- * interim() for 1xx, head() once, body() for each piece, and end() exactly once, last.  After end() the call is gone.
- * A connection goes back to the idle ones only if request and response both ended exactly where their framing
- * says and nothing else was received; a doubt closes it.
+ * queues the head.  The body, if conf.body says there is one, is given with lbd_call_send().  The
+ * response comes back through the ops: interim() for 1xx, head() once, body() for each piece, and
+ * end() exactly once, last.  After end() the call is gone.  A connection goes back to the idle ones
+ * only if request and response both ended exactly where their framing says and nothing else was
+ * received; a doubt closes it.
  *
  * Nothing is called back inside lbd_call_start(), lbd_call_send() or lbd_call_abort().
  */
@@ -24,18 +25,18 @@ struct lbd_call;
 
 /* How a call ended. */
 enum lbd_call_end {
-	LBD_CALL_OK,            /* response complete */
-	LBD_CALL_CONNECT,       /* could not connect: err */
+	LBD_CALL_OK,              /* response complete */
+	LBD_CALL_CONNECT,         /* could not connect: err */
 	LBD_CALL_CONNECT_TIMEOUT,
-	LBD_CALL_SEND,          /* connection failed while sending: err */
+	LBD_CALL_SEND,            /* connection failed while sending: err */
 	LBD_CALL_SEND_TIMEOUT,
-	LBD_CALL_CLOSED,        /* closed or reset before the head was complete: err (0: clean end) */
-	LBD_CALL_READ_TIMEOUT,  /* no byte for read_timeout, before or after the head */
-	LBD_CALL_INVALID,       /* not HTTP, or ambiguous: reason */
-	LBD_CALL_TOO_BIG,       /* head over head_max */
-	LBD_CALL_TRUNCATED,     /* ended before the body was complete: err (0: clean end) */
+	LBD_CALL_CLOSED,          /* closed or reset before the head was complete: err (0: clean end) */
+	LBD_CALL_READ_TIMEOUT,    /* no byte for read_timeout, before or after the head */
+	LBD_CALL_INVALID,         /* not HTTP, or ambiguous: reason */
+	LBD_CALL_TOO_BIG,         /* head over head_max */
+	LBD_CALL_TRUNCATED,       /* ended before the body was complete: err (0: clean end) */
 	LBD_CALL_MEMORY,
-	LBD_CALL_TUNNELLED,     /* lbd_call_tunnel() took the connection */
+	LBD_CALL_TUNNELLED,       /* lbd_call_tunnel() took the connection, and the tunnel is over */
 };
 
 struct lbd_call_result {
@@ -47,30 +48,31 @@ struct lbd_call_result {
 	bool received;           /* at least one byte of a response arrived */
 };
 
-/* The response as received.  Valid until the call ends (copy what must live longer: pool is the caller's). */
+/* The response as received.  Valid until the call ends, its strings as long as conf.pool. */
 struct lbd_response {
 	uint16_t status;
 	uint8_t version;             /* 10, 11 */
 	struct lbd_str reason;
-	struct lbd_fields fields;    /* strings and array in the call's pool given at start */
+	struct lbd_fields fields;
 	struct lbd_fields trailers;  /* filled before the end */
 	/*
-	 * Content-Length as given, for HEAD and 304 too, where no body follows; -1: none given and the body
-	 * is chunked or ends with the connection; 0 also when there can be no body.
+	 * Content-Length as given, for HEAD and 304 too, where no body follows; -1: none given and
+	 * the body is chunked or ends with the connection; 0 also when there can be no body.
 	 */
 	int64_t length;
 	bool chunked;
-	bool upgraded;               /* 101: call lbd_call_tunnel() or abort */
+	bool upgraded;               /* 101: call lbd_call_tunnel() inside head(), or abort */
 };
 
 struct lbd_call_ops {
-	void (*connected)(struct lbd_call *c, void *owner);  /* may be NULL; not called for an idle connection */
+	/* May be NULL; not called for an idle connection. */
+	void (*connected)(struct lbd_call *c, void *owner);
 	/* 1xx but 101; fields are valid for the call only.  May be NULL. */
 	void (*interim)(struct lbd_call *c, void *owner, int status, const struct lbd_fields *fields);
 	void (*head)(struct lbd_call *c, void *owner, struct lbd_response *r);
 	/* Body bytes: take them out of chain (what is left is dropped). */
 	void (*body)(struct lbd_call *c, void *owner, struct lbd_chain *chain);
-	/* lbd_call_queued() fell below the low mark after having been above. may be NULL */
+	/* lbd_call_queued() fell below the low mark after having been above.  May be NULL. */
 	void (*writable)(struct lbd_call *c, void *owner);
 	void (*end)(struct lbd_call *c, void *owner, const struct lbd_call_result *result);
 };
@@ -82,40 +84,49 @@ struct lbd_call_conf {
 	const struct lbd_log *log;
 	struct lbd_upstream *upstream;
 	struct lbd_server *server;
+	/* To connect; without progress while sending; between reads once all is sent.  0: no limit. */
 	uint64_t connect_timeout_ms, send_timeout_ms, read_timeout_ms;
-	size_t head_max;               /* response head */
+	size_t head_max;               /* response head, all interim ones together too */
 	size_t low_mark;               /* of the output queue */
 	bool body;                     /* lbd_call_send() follows; else the head is the whole request */
 	bool fresh;                    /* do not take an idle connection */
 	bool keep;                     /* put it back when clean */
 	bool no_body_expected;         /* as for method HEAD */
-	bool upgrade;                  /* the head asks for an upgrade: a 101 is then an answer, else it is invalid */
+	bool upgrade;                  /* the head asks for an upgrade; else a 101 is invalid */
 	bool careful;                  /* look at an idle connection once more before using it (POST) */
-	enum lbd_http_method method;   /* as sent */
-	struct lbd_str bind;           /* "": any; literal address, no variables */
+	enum lbd_http_method method;   /* as sent; what matters is whether it is HEAD */
+	struct lbd_str bind;           /* "": any; literal address, with or without port */
 	bool bind_transparent;
 	bool socket_keepalive;
-	int rcvbuf, sndbuf;
+	int rcvbuf, sndbuf;            /* 0: the system's */
 	struct lbd_str key;            /* distinguishes connections further; may be empty */
 };
 
 /*
- * Starts a call; head are the bytes of request line and fields with the empty line (taken).  NULL without memory or when
- * the attempt could not even be made, with errno-like *err (positive); then end() is not called.
+ * Starts a call; head are the bytes of request line and fields with the empty line (taken).  NULL
+ * without memory or when the attempt could not even be made, with a positive errno in *err; then
+ * end() is not called.
  */
-LBD_API struct lbd_call *lbd_call_start(const struct lbd_call_conf *conf, struct lbd_chain *head, int *err);
+LBD_API struct lbd_call *lbd_call_start(const struct lbd_call_conf *conf, struct lbd_chain *head,
+	int *err);
 
-/* Queues request body bytes as they shall appear on the wire, framing included (taken).  last: the request is complete after them. */
+/*
+ * Queues request body bytes as they shall appear on the wire, framing included (taken).  last: the
+ * request is complete after them.  What is given after the server has stopped listening is dropped.
+ */
 LBD_API void lbd_call_send(struct lbd_call *c, struct lbd_chain *chain, bool last);
 LBD_API size_t lbd_call_queued(const struct lbd_call *c);
 
-/* Stops and restarts reading of the response (back-pressure).  Bytes already received may still come once. */
+/* Stops and restarts reading of the response.  Bytes already received may still come once. */
 LBD_API void lbd_call_pause(struct lbd_call *c);
 LBD_API void lbd_call_resume(struct lbd_call *c);
 /* A different gap between reads from now on; 0: none. */
 LBD_API void lbd_call_read_timeout(struct lbd_call *c, uint64_t ms);
 
-/* Ends the call without any further callback, end() included; the connection is closed.  Sets *c to NULL. */
+/*
+ * Ends the call without any further callback, end() included; the connection is closed.  Sets *c to
+ * NULL; *c may be NULL.  Not inside end().
+ */
 LBD_API void lbd_call_abort(struct lbd_call **c);
 
 /* Bytes so far, for $upstream_bytes_*. */
@@ -126,45 +137,50 @@ LBD_API bool lbd_call_is_reused(const struct lbd_call *c);
 /* At least one byte of the request may have left. */
 LBD_API bool lbd_call_has_sent(const struct lbd_call *c);
 
-/* Connections to this group are kept for reuse (keepalive is not 0), so the request need not say close. */
+/* Connections to this group are kept (keepalive is not 0): the request need not say close. */
 LBD_API bool lbd_call_keeps(const struct lbd_upstream *up);
 
 /*
- * After a head with upgraded: joins x's client and this server (the 101 must have been queued with
- * lbd_http_reply_head()).  The call ends with LBD_CALL_TUNNELLED when the tunnel is over, then x ends
- * by itself: neither a last body call nor a cut is owed any more.  false: without memory, nothing changed.
+ * Inside head() of an upgraded response: joins x's client and this server (the 101 must have been
+ * queued with lbd_http_reply_head()).  The call ends with LBD_CALL_TUNNELLED when the tunnel is
+ * over, then x ends by itself: neither a last body call nor a cut is owed any more.  False: without
+ * memory, nothing changed.
  */
 LBD_API bool lbd_call_tunnel(struct lbd_call *c, struct lbd_http *x, uint64_t idle_ms);
 
 /*
- * Request bodies that must be kept for another attempt, in memory up to max_memory bytes and then in an unlinked
- * temporary file.  Reading gives references (memory) or fresh buffers (file).
+ * Request bodies that must be kept for another attempt, in memory up to max_memory bytes and then
+ * in an unlinked temporary file.  Reading gives references (memory) or fresh buffers (file).
  */
 struct lbd_spool;
-LBD_API struct lbd_spool *lbd_spool_create(struct lbd_pool *pool, size_t max_memory, struct lbd_str temp_dir);
+/* Ends with pool.  temp_dir is borrowed.  NULL without memory. */
+LBD_API struct lbd_spool *lbd_spool_create(struct lbd_pool *pool, size_t max_memory,
+	struct lbd_str temp_dir);
 /* Takes chain's bytes.  0 or -errno (disk full, ...). */
 LBD_API int lbd_spool_write(struct lbd_spool *s, struct lbd_chain *chain);
 LBD_API uint64_t lbd_spool_size(const struct lbd_spool *s);
 /* Appends up to n bytes from offset to out.  Bytes appended, or -errno. */
-LBD_API int64_t lbd_spool_read(struct lbd_spool *s, uint64_t offset, size_t n, struct lbd_chain *out);
+LBD_API int64_t lbd_spool_read(struct lbd_spool *s, uint64_t offset, size_t n,
+	struct lbd_chain *out);
 
-/* Facts a proxy needs from the location of x. */
-LBD_API size_t lbd_http_body_buffer_size(const struct lbd_http *x);     /* client_body_buffer_size */
+/* Facts a proxy needs from the location of x: client_body_buffer_size, client_body_temp_path. */
+LBD_API size_t lbd_http_body_buffer_size(const struct lbd_http *x);
 LBD_API struct lbd_str lbd_http_body_temp_path(const struct lbd_http *x);
-LBD_API bool lbd_http_client_done(const struct lbd_http *x);            /* the client has closed its side */
+/* The client has closed its side. */
+LBD_API bool lbd_http_client_done(const struct lbd_http *x);
 
 /*
- * A path as it stands in Location: with scheme, host and port in front, as absolute_redirect and its kin say.
- * p NULL without memory.
+ * A path as it stands in Location: with scheme, host and port in front, as absolute_redirect and its
+ * kin say.  p NULL without memory.
  */
 LBD_API struct lbd_str lbd_http_absolute(struct lbd_http *x, struct lbd_str path);
 
-/* Escapes a decoded path (or a part of one) for a request target, into x->pool.  False without memory. */
+/* Escapes a decoded path (or a part of one) for a request target.  False without memory. */
 LBD_API bool lbd_http_escape_uri(struct lbd_http *x, struct lbd_str s, struct lbd_str *out);
 
 /*
- * A one-shot timer that dies with x: fn(x, arg) is called once, from the loop.  Setting it replaces an
- * earlier setting; 0 stops it.  create: NULL without memory.
+ * A one-shot timer that dies with x: fn(x, arg) is called once, from the loop.  Setting it replaces
+ * an earlier setting; 0 stops it.  create: NULL without memory.
  */
 struct lbd_http_timer;
 LBD_API struct lbd_http_timer *lbd_http_timer_create(struct lbd_http *x,

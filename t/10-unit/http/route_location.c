@@ -36,11 +36,15 @@ test_kinds(void)
 		"location = /doc/x.gif { mark exact; }\n"
 		"location = /only { mark only; }\n",
 		(const struct path[]){ { "/", "root" }, { "/index", "slash" }, { "/doc/a", "doc" },
-			{ "/doc", "slash" }, { "/doc/a.gif", "gif $1=gif" }, { "/doc/x.gif", "exact" },
-			{ "/img/a.gif", "img" }, { "/a.JPG", "gif $1=JPG" }, { "/a.GIF", "gif $1=GIF" },
-			{ "/only", "only" }, { "/only/", "slash" }, { "/onl", "slash" }, { NULL, NULL } });
+			{ "/doc", "slash" }, { "/doc/a.gif", "gif $1=gif" },
+			{ "/doc/x.gif", "exact" },
+			{ "/img/a.gif", "img" }, { "/a.JPG", "gif $1=JPG" },
+			{ "/a.GIF", "gif $1=GIF" },
+			{ "/only", "only" }, { "/only/", "slash" }, { "/onl", "slash" },
+			{ NULL, NULL } });
 	paths("nothing fits", "location /a { mark a; }\nlocation = /b { mark b; }\n",
-		(const struct path[]){ { "/", "none" }, { "/b/", "none" }, { "/ab", "a" }, { "/b", "b" },
+		(const struct path[]){ { "/", "none" }, { "/b/", "none" }, { "/ab", "a" },
+		{ "/b", "b" },
 			{ "*", "none" }, { "", "none" }, { NULL, NULL } });
 	paths("no locations", "", (const struct path[]){ { "/", "none" }, { NULL, NULL } });
 }
@@ -53,10 +57,13 @@ test_order(void)
 		"location /a { mark a; }\nlocation /a/b/c { mark abc; }\nlocation /a/b { mark ab; }\n"
 		"location /a-b { mark dash; }\nlocation /a/b/c/d/e { mark abcde; }\nlocation = /a/b/b { mark eq; }\n"
 		"location /a/z { mark az; }\nlocation /b { mark b; }\n",
-		(const struct path[]){ { "/a", "a" }, { "/a/", "a" }, { "/a-", "a" }, { "/a-b", "dash" },
+		(const struct path[]){ { "/a", "a" }, { "/a/", "a" }, { "/a-", "a" },
+		{ "/a-b", "dash" },
 			{ "/a-bc", "dash" }, { "/a/a", "a" }, { "/a/b", "ab" }, { "/a/b/b", "eq" },
-			{ "/a/b/b/", "ab" }, { "/a/b/bc", "ab" }, { "/a/b/c", "abc" }, { "/a/b/c/d", "abc" },
-			{ "/a/b/c/d/e", "abcde" }, { "/a/b/c/d/f", "abc" }, { "/a/y", "a" }, { "/a/zz", "az" },
+			{ "/a/b/b/", "ab" }, { "/a/b/bc", "ab" }, { "/a/b/c", "abc" },
+			{ "/a/b/c/d", "abc" },
+			{ "/a/b/c/d/e", "abcde" }, { "/a/b/c/d/f", "abc" }, { "/a/y", "a" },
+			{ "/a/zz", "az" },
 			{ "/az", "a" }, { "/c", "none" }, { NULL, NULL } });
 }
 
@@ -87,8 +94,10 @@ test_slash(void)
 		"location /c/ { mark cs; test_pass; }\nlocation /d/ { mark d; test_pass; }\n"
 		"location /d { mark dd; }\nlocation ~ ^/a$ { mark re; }\nlocation /e { mark e;\n"
 		"	location /e/f/ { mark ef; test_pass; } }\n",
-		(const struct path[]){ { "/a", "a+" }, { "/a/", "a" }, { "/b", "none" }, { "/c", "c" },
-			{ "/c/", "cs" }, { "/d", "dd" }, { "/d/", "d" }, { "/e/f", "ef+" }, { "/e/f/", "ef" },
+		(const struct path[]){ { "/a", "a+" }, { "/a/", "a" }, { "/b", "none" },
+		{ "/c", "c" },
+			{ "/c/", "cs" }, { "/d", "dd" }, { "/d/", "d" }, { "/e/f", "ef+" },
+			{ "/e/f/", "ef" },
 			{ NULL, NULL } });
 }
 
@@ -106,7 +115,8 @@ test_many(void)
 		bail_out("out of memory");
 	n += (size_t)snprintf(text + n, size - n, "server { listen 127.0.0.1:80;\n");
 	for (int i = 0; i < MANY; i++)
-		n += (size_t)snprintf(text + n, size - n, "location %s/p%d/q%d { mark m%d; }\n", i % 3 ? "" : "= ",
+		n += (size_t)snprintf(text + n, size - n, "location %s/p%d/q%d { mark m%d; }\n",
+			i % 3 ? "" : "= ",
 			i % 100, i, i);
 	snprintf(text + n, size - n, "}\n");
 	c = route_load(text);
@@ -127,12 +137,14 @@ test_errors(void)
 	static const struct {
 		const char *text, *want;
 	} v[] = {
-		{ "location /a {} location /a {}", "location \"/a\" is given twice; first at lbd.conf:1" },
+		{ "location /a {} location /a {}",
+		  "location \"/a\" is given twice; first at lbd.conf:1" },
 		{ "location /a {} location ^~ /a {}", "is given twice" },
 		{ "location = /a {} location = /a {}", "is given twice" },
 		{ "location @a {} location @a {}", "location \"@a\" is given twice" },
 		{ "location /a { location /b {} }", "location \"/b\" is outside location \"/a\"" },
-		{ "location = /a { location /a/b {} }", "cannot be inside the exact location \"/a\"" },
+		{ "location = /a { location /a/b {} }",
+		  "cannot be inside the exact location \"/a\"" },
 		{ "location @a { location /b {} }", "cannot be inside the named location \"@a\"" },
 		{ "location / { location @a {} }", "can be on the server level only" },
 		{ "location ? /a {}", "\"?\" is no location modifier; allowed are =, ~, ~*, ^~" },
@@ -147,15 +159,18 @@ test_errors(void)
 	for (size_t i = 0; i < LBD_ARRAY_LEN(v); i++) {
 		struct config *c;
 
-		snprintf(text, sizeof(text), "http { server { listen 127.0.0.1:80; %s } }\n", v[i].text);
+		snprintf(text, sizeof(text), "http { server { listen 127.0.0.1:80; %s } }\n",
+			v[i].text);
 		c = load_text(text, &route_loader);
-		if (!ok(config_errors(c) > 0 && strstr(report_text(c), v[i].want) != NULL, "error: %s", v[i].text))
+		if (!ok(config_errors(c) > 0 && strstr(report_text(c), v[i].want) != NULL,
+			"error: %s", v[i].text))
 			diag("%s", report_text(c));
 		config_destroy(&c);
 	}
 	paths("not twice", "location /a { mark p; } location = /a { mark e; }\n"
 		"location ~ x { mark one; } location ~ x { mark two; }\n",
-		(const struct path[]){ { "/a", "e" }, { "/ab", "p" }, { "/x", "one" }, { NULL, NULL } });
+		(const struct path[]){ { "/a", "e" }, { "/ab", "p" }, { "/x", "one" },
+		{ NULL, NULL } });
 }
 
 int

@@ -38,11 +38,14 @@ test_kinds(void)
 		"server { " LISTEN " mark re2; server_name ~^re(?<rest>.*)$; }\n"
 		"server { " LISTEN " mark empty; server_name \"\"; }\n",
 		(const struct host[]){ { "first.test", "first" }, { "www.example.org", "exact" },
-			{ "a.example.org", "head" }, { "b.a.example.org", "head" }, { "example.org", "first" },
+			{ "a.example.org", "head" }, { "b.a.example.org", "head" },
+			{ "example.org", "first" },
 			{ ".example.org", "first" }, { "x.deep.example.org", "deep" },
-			{ "deep.example.org", "head" }, { "dot.test", "dot" }, { "x.dot.test", "dot" },
+			{ "deep.example.org", "head" }, { "dot.test", "dot" },
+			{ "x.dot.test", "dot" },
 			{ "x.y.dot.test", "dot" }, { "xdot.test", "first" }, { "www.else", "tail" },
-			{ "www.", "first" }, { "www.example.net", "longtail" }, { "www.example.net.au", "longtail" },
+			{ "www.", "first" }, { "www.example.net", "longtail" },
+			{ "www.example.net.au", "longtail" },
 			{ "www", "first" }, { "re12.x", "re1" }, { "re", "re2" }, { "rex", "re2" },
 			{ "", "empty" }, { "nowhere", "first" }, { NULL, NULL } });
 }
@@ -51,11 +54,13 @@ static void
 test_fallback(void)
 {
 	hosts("one server", "server { " LISTEN " mark one; server_name a; }",
-		(const struct host[]){ { "a", "one" }, { "b", "one" }, { "", "one" }, { NULL, NULL } });
+		(const struct host[]){ { "a", "one" }, { "b", "one" }, { "", "one" },
+		{ NULL, NULL } });
 	hosts("default_server",
 		"server { " LISTEN " mark a; server_name a; }\n"
 		"server { listen 127.0.0.1:80 default_server; mark b; server_name b; }\n",
-		(const struct host[]){ { "a", "a" }, { "b", "b" }, { "c", "b" }, { "", "b" }, { NULL, NULL } });
+		(const struct host[]){ { "a", "a" }, { "b", "b" }, { "c", "b" }, { "", "b" },
+		{ NULL, NULL } });
 	hosts("a name on another port is not a name here",
 		"server { " LISTEN " mark a; server_name a; }\nserver { " LISTEN " mark b; server_name b; }\n"
 		"server { listen 127.0.0.1:81; mark c; server_name c; }\n",
@@ -91,7 +96,8 @@ test_many(void)
 	if (text == NULL)
 		bail_out("out of memory");
 	for (int i = 0; i < MANY; i++)
-		n += (size_t)snprintf(text + n, size - n, "server { " LISTEN " mark m%d; server_name n%d.test "
+		n += (size_t)snprintf(text + n, size - n,
+			"server { " LISTEN " mark m%d; server_name n%d.test "
 			"*.w%d.test; }\n", i, i, i);
 	c = route_load(text);
 	port = route_port(c, "127.0.0.1:80");
@@ -115,25 +121,33 @@ test_errors(void)
 	} v[] = {
 		{ "server { listen 127.0.0.1:80 default_server; } server { listen 127.0.0.1:80 default; }",
 		  "a second default server for 127.0.0.1:80; the first is at lbd.conf:1", false },
-		{ "server { " LISTEN " " LISTEN " }", "this server listens on 127.0.0.1:80 already", false },
-		{ "server { " LISTEN " server_name a*.b; }", "server name \"a*.b\" is not valid", false },
+		{ "server { " LISTEN " " LISTEN " }", "this server listens on 127.0.0.1:80 already",
+		  false },
+		{ "server { " LISTEN " server_name a*.b; }", "server name \"a*.b\" is not valid",
+		  false },
 		{ "server { " LISTEN " server_name *; }", "server name \"*\" is not valid", false },
 		{ "server { " LISTEN " server_name *.; }", "is not valid", false },
 		{ "server { " LISTEN " server_name .; }", "is not valid", false },
 		{ "server { " LISTEN " server_name *.a.*; }", "is not valid", false },
-		{ "server { " LISTEN " server_name ~; }", "\"~\" needs a regular expression", false },
+		{ "server { " LISTEN " server_name ~; }", "\"~\" needs a regular expression",
+		  false },
 		{ "server { " LISTEN " server_name ~(; }", "regular expression \"(\"", false },
-		{ "server { " LISTEN " server_name $host; }", "no variables other than $hostname", false },
+		{ "server { " LISTEN " server_name $host; }", "no variables other than $hostname",
+		  false },
 		{ "server { listen 127.0.0.1:80 ssl; }", "\"ssl\" needs the tls module", false },
 		{ "server { listen 127.0.0.1:80 http2; }", "\"http2\" is planned", false },
 		{ "server { listen 127.0.0.1:80 quic; }", "\"quic\" is planned", false },
-		{ "server { listen 127.0.0.1:80 proxy_protocol; }", "\"proxy_protocol\" is planned", false },
+		{ "server { listen 127.0.0.1:80 proxy_protocol; }", "\"proxy_protocol\" is planned",
+		  false },
 		{ "server { " LISTEN " server_name a a; } server { " LISTEN " server_name b; }",
-		  "server name \"a\" on 127.0.0.1:80 belongs to this server already; ignored here", true },
+		  "server name \"a\" on 127.0.0.1:80 belongs to this server already; ignored here",
+		  true },
 		{ "server { " LISTEN " server_name a; } server { " LISTEN " server_name b A; }",
 		  "server name \"A\" on 127.0.0.1:80 belongs to another server already", true },
-		{ "server { " LISTEN " } server { " LISTEN " }", "server name \"\" on 127.0.0.1:80 belongs", true },
-		{ "server { " LISTEN " server_name http://a; }", "holds bytes that no host name has", true },
+		{ "server { " LISTEN " } server { " LISTEN " }",
+		  "server name \"\" on 127.0.0.1:80 belongs", true },
+		{ "server { " LISTEN " server_name http://a; }",
+		  "holds bytes that no host name has", true },
 	};
 	char text[512];
 
@@ -141,9 +155,11 @@ test_errors(void)
 		struct config *c;
 		bool found;
 
-		snprintf(text, sizeof(text), "http { server { listen 127.0.0.1:79; } %s }\n", v[i].text);
+		snprintf(text, sizeof(text), "http { server { listen 127.0.0.1:79; } %s }\n",
+			v[i].text);
 		c = load_text(text, &route_loader);
-		found = (config_errors(c) > 0) != v[i].is_warning && strstr(report_text(c), v[i].want) != NULL;
+		found = (config_errors(c) > 0) != v[i].is_warning &&
+			strstr(report_text(c), v[i].want) != NULL;
 		if (!ok(found, "%s: %s", v[i].is_warning ? "warning" : "error", v[i].text))
 			diag("%s", report_text(c));
 		config_destroy(&c);

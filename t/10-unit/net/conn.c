@@ -185,6 +185,26 @@ tells_of_failures_once(void)
 	TURN_UNTIL(p.closed);
 }
 
+/* What is queued without memory is not sent in part. */
+static void
+fails_without_memory(void)
+{
+	struct lbd_chain out = LBD_CHAIN_INIT;
+	struct probe p;
+	int peer = probe_pair(&p);
+
+	lbd_chain_add_static(&out, LBD_STR("half"));
+	out.failed = true;
+	conn_send(&p.c, &out);
+	TURN_UNTIL(p.said[0] != '\0');
+	is_cstr(p.said, "send-failed", "a chain that failed is a failed send");
+	is_int(p.err, ENOMEM, "... ENOMEM");
+	ok(recv(peer, &(char){ 0 }, 1, 0) < 0, "nothing of it is sent");
+	probe_close(&p);
+	TURN_UNTIL(p.closed);
+	close(peer);
+}
+
 /* The kernel told the send of the reset; recv then finds an end that is none. */
 static void
 reset_told_to_send_is_no_proper_end(void)
@@ -403,6 +423,7 @@ main(void)
 		stops_and_starts_reading,
 		sends_in_order,
 		tells_of_failures_once,
+		fails_without_memory,
 		reset_told_to_send_is_no_proper_end,
 		resets,
 		times_out,

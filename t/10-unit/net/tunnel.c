@@ -6,6 +6,8 @@
 
 #include "net_test.h"
 
+#include "core/base/fail.h"
+
 /* client peer <-> a | tunnel | b <-> server peer */
 struct pipe {
 	struct probe a, b;
@@ -295,6 +297,24 @@ survives_who_closes_behind_it(void)
 	is_int(p.err, ECONNABORTED, "a side was closed by somebody else");
 }
 
+static void
+needs_memory(void)
+{
+	struct tunnel_conf conf = { .done = pipe_done };
+	struct pipe p;
+
+	pipe_sockets(&p);
+	conf.arg = &p;
+	fail_alloc_at(1);
+	is_int(tunnel_start(&p.t, &p.a.c, &p.b.c, &p.to_server, &p.to_client, &conf), -ENOMEM,
+		"no memory");
+	fail_alloc_at(0);
+	ok(p.a.c.h == &probe_handler && p.b.c.h == &probe_handler, "nothing has changed");
+	probe_close(&p.a);
+	probe_close(&p.b);
+	pipe_gone(&p, 0);
+}
+
 int
 main(void)
 {
@@ -307,6 +327,7 @@ main(void)
 		passes_on_a_reset,
 		delivers_what_came_before_a_reset,
 		survives_who_closes_behind_it,
+		needs_memory,
 		NULL,
 	};
 

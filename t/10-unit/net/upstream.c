@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <sys/wait.h>
 
+#include "core/base/fail.h"
 #include "core/net/upstream_private.h"
 #include "core/os/clock.h"
 #include "core/os/log.h"
@@ -588,6 +589,36 @@ makes_literals(void)
 	ok(up != NULL && up->servers[0]->addr.u.un.sun_family == AF_UNIX, "a path");
 }
 
+/* Every allocation fails once, until all of it succeeds. */
+static void
+survives_want_of_memory(void)
+{
+	static const char text[] =
+		"http { use a; use 127.0.0.1; upstream a { " A ";" B " backup; keepalive 3; } }";
+	bool whole = false;
+	struct config *c;
+	unsigned n;
+
+	for (n = 1; !whole && n < 500; n++) {
+		fail_alloc_at(n);
+		c = load_text(text, &loader);
+		whole = c != NULL && config_errors(c) == 0 && upstreams_share(c) == 0 &&
+			fail_alloc_failed() == 0;
+		fail_alloc_at(0);
+		config_destroy(&c);
+	}
+	ok(whole, "loads when memory lasts, after %u failures that did no harm", n - 2);
+
+	for (n = 1; n < 4; n++) {
+		struct lbd_pool *small = lbd_pool_create(16);
+
+		fail_alloc_at(n);
+		(void)lbd_upstream_literal(small, LBD_STR("127.0.0.1:8003"), 80);
+		fail_alloc_at(0);
+		lbd_pool_destroy(&small);
+	}
+}
+
 int
 main(void)
 {
@@ -609,6 +640,7 @@ main(void)
 	counts_over_processes();
 	shares_exactly();
 	makes_literals();
+	survives_want_of_memory();
 	lbd_pool_destroy(&pool);
 	return done_testing();
 }
