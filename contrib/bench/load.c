@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The load generator of contrib/bench: drives every target in turn, for a slice of time each, and prints
- * what the slice cost.  What is made of that is decided in contrib/bench/run.
+ * The load generator of contrib/bench: drives every target in turn, for a slice of time each, and
+ * prints what the slice cost.  What is made of that is decided in contrib/bench/run.
  *
  *	load [options] NAME=PORT:PID[:PID...] ...
  *
- * Prints "slice ROTATION NAME CLEAN ELAPSED REQUESTS BYTES FAILED CPU DELAY OWN_CPU OWN_DELAY SWITCHES" per
- * slice (times in ns) and "latency NAME P50 P99 P999" (us) at the end.
+ * Prints "slice ROTATION NAME CLEAN ELAPSED REQUESTS BYTES FAILED CPU DELAY OWN_CPU OWN_DELAY
+ * SWITCHES" per slice (times in ns) and "latency NAME P50 P99 P999" (us) at the end.
  */
 
 #define _GNU_SOURCE
 #include "load.h"
 
 #include <getopt.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,10 +28,15 @@ enum { TARGETS_MAX = 16, EVENTS_MAX = 512, NS_PER_MS = 1000000, DRAIN_MS = 5000,
 static struct {
 	uint16_t backend;
 	uint64_t slice_ns, total_ns;
-	double server_limit, own_limit; /* share of a slice that a task may have waited for its CPU */
+	double server_limit, own_limit; /* share of a slice that a task may wait */
 	struct request_plan plan;
-} options = { .slice_ns = 100 * NS_PER_MS, .total_ns = 5000ULL * NS_PER_MS, .server_limit = 0.06,
-	.own_limit = 0.09, .plan = { .conns = 64, .depth = 1, .path = "/1024" } };
+} options = {
+	.slice_ns = 100 * NS_PER_MS,
+	.total_ns = 5000ULL * NS_PER_MS,
+	.server_limit = 0.06,
+	.own_limit = 0.09,
+	.plan = { .conns = 64, .depth = 1, .path = "/1024" },
+};
 
 static struct target targets[TARGETS_MAX];
 static unsigned target_count;
@@ -93,6 +99,12 @@ run_until(uint64_t end, bool until_idle)
 		turn(end);
 }
 
+static bool
+is_calm(const struct usage *before, const struct usage *after, uint64_t elapsed, double limit)
+{
+	return (double)(after->delay_ns - before->delay_ns) <= limit * (double)elapsed;
+}
+
 /* With rotation 0 connections are opened: it is not counted by anybody. */
 static void
 slice(unsigned rotation, struct target *t)
@@ -115,16 +127,15 @@ slice(unsigned rotation, struct target *t)
 	clients_drop(t);
 	c = clients_count();
 	clean = rotation > 0 && c.failed == 0 && c.done > 0 &&
-		(double)(after.delay_ns - before.delay_ns) <= options.server_limit * (double)elapsed &&
-		(double)(own_after.delay_ns - own_before.delay_ns) <= options.own_limit * (double)elapsed;
+		is_calm(&before, &after, elapsed, options.server_limit) &&
+		is_calm(&own_before, &own_after, elapsed, options.own_limit);
 	latency_take(clean ? &t->all : NULL, &t->slice);
-	printf("slice %u %s %d %llu %llu %llu %llu %llu %llu %llu %llu %llu\n", rotation, t->name, clean,
-		(unsigned long long)elapsed, (unsigned long long)c.done, (unsigned long long)c.bytes,
-		(unsigned long long)c.failed, (unsigned long long)(after.cpu_ns - before.cpu_ns),
-		(unsigned long long)(after.delay_ns - before.delay_ns),
-		(unsigned long long)(own_after.cpu_ns - own_before.cpu_ns),
-		(unsigned long long)(own_after.delay_ns - own_before.delay_ns),
-		(unsigned long long)(after.switches - before.switches));
+	printf("slice %u %s %d %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64, rotation, t->name,
+	       clean, elapsed, c.done, c.bytes, c.failed);
+	printf(" %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+	       after.cpu_ns - before.cpu_ns, after.delay_ns - before.delay_ns,
+	       own_after.cpu_ns - own_before.cpu_ns, own_after.delay_ns - own_before.delay_ns,
+	       after.switches - before.switches);
 	run_until(now_ns() + (uint64_t)PAUSE_MS * NS_PER_MS, false);
 }
 

@@ -172,7 +172,8 @@ backend_listen(uint16_t port)
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	listener.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	setsockopt(listener.fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(listener.fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(listener.fd, 4096) < 0)
+	if (bind(listener.fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	    listen(listener.fd, 4096) < 0)
 		fatal("listen");
 	source_add(&listener, EPOLLIN);
 }

@@ -237,23 +237,27 @@ client_open(struct client *c)
 	}
 }
 
+static void
+batch_make(void)
+{
+	const char *close_it = plan.new_connection ? "Connection: close\r\n" : "";
+
+	batch = malloc((size_t)plan.depth * REQUEST_MAX);
+	if (batch == NULL)
+		fatal("malloc");
+	for (unsigned i = 0; i < plan.depth; i++)
+		batch_n += (size_t)snprintf(batch + batch_n, REQUEST_MAX, "GET %s HTTP/1.1\r\n"
+			"Host: bench.example\r\nUser-Agent: load\r\n%s\r\n", plan.path, close_it);
+}
+
 void
 clients_init(struct target *t, const struct request_plan *p)
 {
-	size_t n;
-
 	plan = *p;
-	if (batch == NULL) {
-		batch = malloc((size_t)plan.depth * REQUEST_MAX);
-		for (unsigned i = 0; batch != NULL && i < plan.depth; i++) {
-			n = (size_t)snprintf(batch + batch_n, REQUEST_MAX,
-				"GET %s HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: load\r\n%s\r\n",
-				plan.path, plan.new_connection ? "Connection: close\r\n" : "");
-			batch_n += n;
-		}
-	}
+	if (batch == NULL)
+		batch_make();
 	t->clients = calloc(plan.conns, sizeof(*t->clients));
-	if (batch == NULL || t->clients == NULL)
+	if (t->clients == NULL)
 		fatal("malloc");
 	for (unsigned i = 0; i < plan.conns; i++) {
 		t->clients[i].source.fd = -1;

@@ -94,9 +94,12 @@ bucket_of(uint64_t ns)
 static double
 bucket_ns(unsigned i)
 {
+	uint64_t wide;
+
 	if (i < 16)
 		return i;
-	return (double)(16 + i % 16) * (double)(1ULL << (i / 16 - 1)) + (double)(1ULL << (i / 16 - 1)) / 2;
+	wide = 1ULL << (i / 16 - 1);
+	return ((double)(16 + i % 16) + 0.5) * (double)wide;
 }
 
 void

@@ -25,8 +25,9 @@ describe_directives(const char *module, const struct lbd_directive *table, FILE 
 	if (pool == NULL)
 		return false;
 	for (const struct lbd_directive *d = table; d != NULL && d->name != NULL; d++)
-		fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\n", d->name, module, explain_contexts(pool, d->where),
-			text(d->syntax), text(d->def), text(d->help));
+		fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\n", d->name, module,
+			explain_contexts(pool, d->where), text(d->syntax), text(d->def),
+			text(d->help));
 	ok = !lbd_pool_failed(pool);
 	lbd_pool_destroy(&pool);
 	return ok;
@@ -36,5 +37,6 @@ void
 describe_variables(const char *module, const struct lbd_variable *table, FILE *out)
 {
 	for (const struct lbd_variable *v = table; v != NULL && v->name != NULL; v++)
-		fprintf(out, "$%s%s\t%s\n", v->name, (v->flags & LBD_VAR_PREFIX) != 0 ? "*" : "", module);
+		fprintf(out, "$%s%s\t%s\n", v->name,
+			(v->flags & LBD_VAR_PREFIX) != 0 ? "*" : "", module);
 }

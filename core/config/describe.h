@@ -13,8 +13,8 @@
 #include <lbd/module.h>
 
 /*
- * A line per directive: name, module, contexts, syntax, default and help, with tabs between.  What a
- * row does not have is empty.  False without memory.
+ * A line per directive: name, module, contexts, syntax, default and help, with tabs between.
+ * What a row does not have is empty.  False without memory.
  */
 bool describe_directives(const char *module, const struct lbd_directive *table, FILE *out);
 

@@ -11,7 +11,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "core/base/fail.h"
 #include "core/http/exchange.h"
 #include "core/os/file.h"
 #include "core/os/logfile.h"
@@ -155,20 +157,54 @@ is_wanted(const struct access_log *log, struct exchange *x)
 	return s.n > 0 && !lbd_str_eq(s, LBD_STR("0"));
 }
 
+/* The line of log for x, with its end, in p; false: it did not fit. */
+static bool
+line_make(const struct access_log *log, struct exchange *x, char *p, size_t size, struct lbd_str *line)
+{
+	struct logfmt f;
+
+	logfmt_init(&f, p, size - 1);
+	log_format_write(log->format, x, &f);
+	p[f.n++] = '\n';
+	*line = lbd_str(p, f.n);
+	return !f.cut;
+}
+
+/* Half a line of JSON is none: a long one is made again in a larger place, up to what a queue takes. */
+static void
+write_long(const struct access_log *log, struct exchange *x)
+{
+	struct lbd_str line = LBD_STR("");
+	size_t size = LINE_MAX_BYTES;
+	bool whole = false;
+	char *p = NULL;
+
+	while (!whole && size < LOGFILE_QUEUE_MAX) {
+		size *= 4;
+		free(p);
+		p = base_malloc(size);
+		if (p == NULL)
+			return;
+		whole = line_make(log, x, p, size, &line);
+	}
+	logfile_write(log->file, line);
+	free(p);
+}
+
 void
 access_log_write(struct exchange *x)
 {
-	static char line[LINE_MAX_BYTES];
-	struct logfmt f;
+	static char place[LINE_MAX_BYTES];
+	struct lbd_str line;
 
 	if (x->c->access_log_off)
 		return;
 	for (const struct access_log *log = x->c->access_logs; log != NULL; log = log->next) {
 		if (!is_wanted(log, x))
 			continue;
-		logfmt_init(&f, line, sizeof(line) - 1);
-		log_format_write(log->format, x, &f);
-		line[f.n++] = '\n';
-		logfile_write(log->file, lbd_str(line, f.n));
+		if (line_make(log, x, place, sizeof(place), &line))
+			logfile_write(log->file, line);
+		else
+			write_long(log, x);
 	}
 }

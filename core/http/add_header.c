@@ -6,7 +6,7 @@
 
 #include "core/http/exchange.h"
 
-/* Without "always", only these: nginx's list. */
+/* Without "always", only these: nginx's list.  */
 static bool
 is_usual(int status)
 {
@@ -19,7 +19,7 @@ is_usual(int status)
 	}
 }
 
-/* One answer is enough for these: the configured value takes the place of the other. */
+/* One answer is enough for these: the configured value takes the place of the other.  */
 static void
 replace_others(struct exchange *x, struct lbd_str name)
 {

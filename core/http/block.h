@@ -13,7 +13,7 @@
 
 #include "core/http/http.h"
 
-/* error_log words of a level, opened when the whole file was read. */
+/* error_log words of a level, opened when the whole file was read.  */
 struct error_log {
 	struct error_log *next;
 	const struct node *node;
@@ -21,7 +21,7 @@ struct error_log {
 	unsigned n;
 };
 
-/* A list of values: every one must be non-empty and not "0". */
+/* A list of values: every one must be non-empty and not "0".  */
 struct value_list {
 	unsigned n;
 	const struct lbd_value **v;
@@ -41,8 +41,8 @@ struct server_name {
 	struct lbd_str text;         /* lower case; of a regex: the pattern */
 	struct lbd_str source;       /* as written */
 	struct lbd_regex *regex;
-	const struct node *node;     /* the directive, and which argument; NULL: the name "" that is not written */
-	unsigned arg;
+	const struct node *node;     /* the directive; NULL: the name "", which nobody wrote */
+	unsigned arg;                /* of node */
 };
 
 struct server_block {
@@ -51,7 +51,7 @@ struct server_block {
 	unsigned listens;
 };
 
-/* One server of a port. */
+/* One server of a port.  */
 struct port_server {
 	struct port_server *next;
 	struct server_block *server;
@@ -65,7 +65,7 @@ struct port_block {
 	const struct node *node;     /* the last listen line */
 };
 
-/* The http block while it is read. */
+/* The http block while it is read.  */
 struct http_block {
 	struct http_main pub;        /* first */
 	struct port_block *ports, **last_port;
@@ -96,7 +96,7 @@ struct http_level {
 	struct error_log *error_logs; /* in file order */
 };
 
-/* The level that the current directive fills. */
+/* The level that the current directive fills.  */
 static inline struct http_level *
 level_of(const struct lbd_conf *cf)
 {
@@ -109,10 +109,7 @@ level_of_conf(const struct http_conf *c)
 	return (const struct http_level *)(const void *)c;
 }
 
-/*
- * For sub-blocks: a level inside parent whose struct is connected to the http block and the
- * server.
- */
+/* A level inside parent (NULL: none), connected to the http block and the server.  */
 struct level *block_level(struct lbd_conf *cf, struct level *parent, struct http_level **out);
 
 /* An error for a location that repeats another; 0 when twice is NULL. */
@@ -161,12 +158,9 @@ int set_break(struct lbd_conf *cf, const struct lbd_directive *d, void *conf);
 int set_return(struct lbd_conf *cf, const struct lbd_directive *d, void *conf);
 int set_if(struct lbd_conf *cf, const struct lbd_directive *d, void *conf);
 
-/*
- * error_log.c: opens what error_log of a level names (level_ready), or takes the outer one's
- * targets.
- */
+/* error_log.c: opens what error_log of a level names, or takes the outer level's targets.  */
 int error_logs_open(struct lbd_conf *cf, struct http_level *l, const struct http_level *outer);
-/* In a worker: levels without an error_log talk as much as the process does. */
+/* In a worker: levels without an error_log talk as much as the process does.  */
 void error_logs_adopt(struct config *c);
 
 /* route_server.c: makes the name tables of a port.  0 or -1. */
@@ -174,20 +168,16 @@ int port_finish(struct config *c, struct port_block *p);
 
 /* route_location.c */
 struct location_tree *location_tree_create(struct lbd_pool *pool);
-/*
- * Adds; exact and prefix locations of one name are found by location_tree_finish(). False
- * without memory.
- */
+/* False without memory.  */
 bool location_tree_add(struct location_tree *t, struct lbd_pool *pool, struct http_location *loc);
 /*
- * The block ended: sorts. *twice and *first: a duplicate and what it repeats, or NULL. False
- * without memory.
+ * The block ended: sorts.  *twice and *first: a duplicate and what it repeats, or NULL.  False without
+ * memory.
  */
 bool location_tree_finish(struct location_tree *t, struct lbd_pool *pool,
-	struct http_location **twice,
-	struct http_location **first);
+	struct http_location **twice, struct http_location **first);
 
-/* Defines the variables of the named groups of a regex.  0 or -1 after an error. */
+/* Defines the variables of the named groups of a regex.  0 or -1 after an error.  */
 int regex_define_names(struct lbd_conf *cf, unsigned arg, const struct lbd_regex *re);
 
 #endif

@@ -45,7 +45,7 @@ static const char *const phase_names[LBD_PHASES] = {
 	[LBD_REPLY_HEAD] = "reply head", [LBD_REPLY_BODY] = "reply body", [LBD_LOG] = "log",
 };
 
-/* Calls take() for every hook of a phase; returns how many there are. */
+/* All hooks of a phase; how many there are.  out may be NULL. */
 static unsigned
 hooks_collect(const struct config *c, unsigned phase, struct hook_entry *out)
 {
@@ -58,8 +58,9 @@ hooks_collect(const struct config *c, unsigned phase, struct hook_entry *out)
 			if (h->phase != phase)
 				continue;
 			if (out != NULL)
-				out[n] = (struct hook_entry){ c->modules[i]->name, h->before,
-					h->after, h };
+				out[n] = (struct hook_entry){
+					c->modules[i]->name, h->before, h->after, h
+				};
 			n++;
 		}
 	}
@@ -93,7 +94,7 @@ phase_order(struct lbd_conf *cf, unsigned phase, struct phase_hooks *to)
 
 /* ---- the exchange --------------------------------------------------------------------------- */
 
-/* Contexts, then stored variables, behind struct exchange: one allocation holds all. */
+/* Contexts, then stored variables, behind struct exchange: one allocation holds all.  */
 static int
 exchange_layout(struct lbd_conf *cf, struct http_main *m)
 {
@@ -103,14 +104,14 @@ exchange_layout(struct lbd_conf *cf, struct http_main *m)
 	m->ctx_offsets = lbd_pool_zalloc(c->pool, (c->module_count + 1) * sizeof(*m->ctx_offsets));
 	if (m->ctx_offsets == NULL)
 		return lbd_conf_error(cf, 0, "out of memory");
-	m->vars_offset = (slot_layout(c->modules, c->module_count, base,
-		m->ctx_offsets) + 15) & ~(size_t)15;
+	base = slot_layout(c->modules, c->module_count, base, m->ctx_offsets);
+	m->vars_offset = (base + 15) & ~(size_t)15;
 	m->stored_vars = var_defined_count(c);
 	m->exchange_size = m->vars_offset + m->stored_vars * sizeof(struct lbd_str);
 	return 0;
 }
 
-/* Does any level write an access log?  One that says nothing has the default one. */
+/* Does any level write an access log?  One that says nothing has the default one.  */
 static bool
 any_access_log(struct config *c)
 {
@@ -129,7 +130,7 @@ any_access_log(struct config *c)
 	return false;
 }
 
-/* The whole file was read and inherited. */
+/* The whole file was read and inherited.  */
 static int
 http_complete(struct lbd_conf *cf, void *arg)
 {

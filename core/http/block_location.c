@@ -27,7 +27,7 @@ struct form {
 	bool caseless;
 };
 
-/* Longer marks before those they begin with. */
+/* Longer marks before those they begin with.  */
 static const struct form forms[] = {
 	{ "=", LOCATION_EXACT, false },
 	{ "^~", LOCATION_PREFERRED, false },
@@ -35,7 +35,7 @@ static const struct form forms[] = {
 	{ "~", LOCATION_REGEX, false },
 };
 
-/* "~ pattern" in two words, or "~pattern" and "@name" in one. */
+/* "~ pattern" in two words, or "~pattern" and "@name" in one.  */
 static int
 read_name(struct lbd_conf *cf, struct http_location *loc, bool *caseless)
 {
@@ -78,7 +78,7 @@ check_name(struct lbd_conf *cf, const struct http_location *loc)
 	return 0;
 }
 
-/* What may stand in the location around it. */
+/* What may stand in the location around it.  */
 static int
 check_nesting(struct lbd_conf *cf, const struct http_location *loc)
 {
@@ -123,11 +123,12 @@ add_named(struct lbd_conf *cf, struct server_block *s, struct http_location *loc
 
 	if (first != NULL)
 		return block_complain_twice(cf, loc, first);
-	return map_put(&s->pub.named, loc->name, loc) < 0 ? lbd_conf_error(cf, 0,
-		"out of memory") : 0;
+	if (map_put(&s->pub.named, loc->name, loc) < 0)
+		return lbd_conf_error(cf, 0, "out of memory");
+	return 0;
 }
 
-/* Puts loc where it will be searched for. */
+/* Puts loc where it will be searched for.  */
 static int
 location_add(struct lbd_conf *cf, struct http_level *outer, struct http_location *loc,
 	bool caseless)
@@ -214,8 +215,7 @@ lbd_http_set_content(struct lbd_conf *cf, const struct lbd_http_content *content
 		return lbd_conf_error(cf, 0, "\"%s\" needs a location", content->name);
 	if (l->conf.content != NULL)
 		return lbd_conf_error(cf, 0, "\"%s\" is a duplicate: \"%s\" answers here already",
-			content->name,
-			l->conf.content->name);
+			content->name, l->conf.content->name);
 	l->conf.content = content;
 	return 0;
 }

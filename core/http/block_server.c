@@ -13,12 +13,12 @@ server_fini(void *server)
 	map_free(&((struct server_block *)server)->pub.named);
 }
 
-/* Appends to the list of servers; its array grows by doubling, in the pool. */
+/* Appends to the list of servers; its array grows by doubling, in the pool.  */
 static bool
 servers_add(struct http_block *http, struct lbd_pool *pool, struct server_block *s)
 {
-	unsigned n = http->pub.server_count,
-		room = http->server_room == 0 ? 16 : http->server_room * 2;
+	unsigned n = http->pub.server_count;
+	unsigned room = http->server_room == 0 ? 16 : http->server_room * 2;
 	struct server_block **v;
 
 	if (n == http->server_room) {

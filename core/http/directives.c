@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The directives of the HTTP core: names, places, types, defaults and bounds. What a block or a
+ * The directives of the HTTP core: names, places, types, defaults and bounds.  What a block or a
  * list of words means is decided by the set() functions named here; what a field does, where it is
  * used.
  */
@@ -11,7 +11,7 @@
 
 #define CONF(field) LBD_FIELD(struct http_conf, field)
 #define LEVEL(field) LBD_FIELD(struct http_level, field)
-/* Neighbours that one directive sets together. */
+/* Neighbours that one directive sets together.  */
 #define CONF_SPAN(first, last)                                                       \
 	.offset = offsetof(struct http_conf, first),                                 \
 	.size = offsetof(struct http_conf, last) - offsetof(struct http_conf, first) + \
@@ -27,13 +27,15 @@ static const struct lbd_enum lingering_words[] = {
 	{ "off", LINGERING_OFF }, { "on", LINGERING_ON }, { "always", LINGERING_ALWAYS },
 	{ NULL, 0 }
 };
-static const struct lbd_enum in_file_words[] = { { "off", 0 }, { "on", 1 }, { "clean", 2 },
-	{ NULL, 0 } };
+static const struct lbd_enum in_file_words[] = {
+	{ "off", 0 }, { "on", 1 }, { "clean", 2 }, { NULL, 0 }
+};
 static const struct lbd_enum satisfy_words[] = { { "all", 0 }, { "any", 1 }, { NULL, 0 } };
-static const struct lbd_enum inherit_words[] = { { "off", 0 }, { "on", 1 }, { "merge", 2 },
-	{ NULL, 0 } };
+static const struct lbd_enum inherit_words[] = {
+	{ "off", 0 }, { "on", 1 }, { "merge", 2 }, { NULL, 0 }
+};
 
-/* One line for each of the simple kinds. */
+/* One line for each of the simple kinds.  */
 #define FLAG(n, w, f, d, h) \
 	{ .name = n, .where = w, .type = LBD_T_FLAG, f, .def = d, .syntax = "on | off", .help = h }
 #define TIME(n, w, f, d, h) \
@@ -46,17 +48,17 @@ static const struct lbd_enum inherit_words[] = { { "off", 0 }, { "on", 1 }, { "m
 	{ .name = n, .where = w, .type = LBD_T_INT, f, .def = d, .min = lo, .max = hi, \
 	  .syntax = "number", .help = h }
 #define WORD(n, w, f, d, ws, s, h) \
-	{ .name = n, .where = w, .type = LBD_T_ENUM, f, .def = d, .words = ws, .syntax = s,
+	{ .name = n, .where = w, .type = LBD_T_ENUM, f, .def = d, .words = ws, .syntax = s, \
 	  .help = h }
 #define IGNORED(n, w, s) \
-	{ .name = n, .where = w, .type = LBD_T_IGNORED, .min_args = 1, .max_args = LBD_ARGS_ANY, .syntax = s, \
-	  .help = "accepted for compatibility" }
+	{ .name = n, .where = w, .type = LBD_T_IGNORED, .min_args = 1, .max_args = LBD_ARGS_ANY, \
+	  .syntax = s, .help = "accepted for compatibility" }
 #define BLOCK(n, w, lo, hi, fn, s, h) \
 	{ .name = n, .where = w, .type = LBD_T_BLOCK, .flags = LBD_D_REPEAT | LBD_D_NOINHERIT, \
 	  .min_args = lo, .max_args = hi, .set = fn, .syntax = s, .help = h }
 #define ACTION(n, w, fl, lo, hi, fn, s, h) \
-	{ .name = n, .where = w, .type = LBD_T_CUSTOM, .flags = LBD_D_NOINHERIT | (fl), .min_args = lo, \
-	  .max_args = hi, .set = fn, .syntax = s, .help = h }
+	{ .name = n, .where = w, .type = LBD_T_CUSTOM, .flags = LBD_D_NOINHERIT | (fl), \
+	  .min_args = lo, .max_args = hi, .set = fn, .syntax = s, .help = h }
 
 #define MEGABYTES(n) ((int64_t)(n) << 20)
 
@@ -79,10 +81,10 @@ const struct lbd_directive http_directives[] = {
 	ACTION("listen", LBD_SERVER, LBD_D_REPEAT, 1, LBD_ARGS_ANY, set_listen,
 		"address[:port] [default_server] [parameters]", "where connections are accepted"),
 	ACTION("server_name", LBD_SERVER, LBD_D_REPEAT, 1, LBD_ARGS_ANY, set_server_name,
-	"name ...",
+		"name ...",
 		"hosts this server answers for"),
 	ACTION("internal", LBD_LOCATION, 0, 0, 0, set_internal, "",
-	"not for requests from outside"),
+		"not for requests from outside"),
 	{ .name = "internal_redirect", .where = LBD_SERVER | LBD_LOCATION, .type = LBD_T_VALUE,
 	  .flags = LBD_D_NOINHERIT, LEVEL(internal_redirect),
 	  .syntax = "uri", .help = "goes on with another uri, unless empty" },
@@ -96,7 +98,7 @@ const struct lbd_directive http_directives[] = {
 	ACTION("set", REWRITES, LBD_D_REPEAT, 2, 2, set_set, "$variable value", "sets a variable"),
 	ACTION("break", REWRITES, LBD_D_REPEAT, 0, 0, set_break, "", "ends rewriting here"),
 	FLAG("rewrite_log", LBD_ALL_HTTP | LBD_SERVER_IF | LBD_LOCATION_IF, LEVEL(rewrite_log),
-	"off",
+		"off",
 		"logs what rewrite did"),
 	FLAG("uninitialized_variable_warn", LBD_ALL_HTTP | LBD_SERVER_IF | LBD_LOCATION_IF,
 		LEVEL(uninitialized_variable_warn), "on", "accepted for compatibility"),
@@ -138,7 +140,7 @@ const struct lbd_directive http_directives[] = {
 		in_file_words,
 		"on | clean | off", "request bodies always go to files"),
 	FLAG("client_body_in_single_buffer", LBD_ALL_HTTP, LEVEL(client_body_in_single_buffer),
-	"off",
+		"off",
 		"request bodies in memory are in one piece"),
 	ACTION("client_body_early_read", HTTP_SERVER, LBD_D_REPEAT, 1, LBD_ARGS_ANY, set_planned,
 		"string ...", "reads the body before a location is chosen"),
@@ -153,21 +155,21 @@ const struct lbd_directive http_directives[] = {
 		INT64_C(1) << 40,
 		"requests of one client connection"),
 	TIME("keepalive_time", LBD_ALL_HTTP, CONF(keepalive_time), "1h",
-	"age of a client connection"),
+		"age of a client connection"),
 	TIME("keepalive_min_timeout", LBD_ALL_HTTP, CONF(keepalive_min_timeout), "0",
 		"idle connections younger than this are not closed early"),
 	IGNORED("keepalive_disable", LBD_ALL_HTTP, "none | browser ..."),
 	TIME("send_timeout", LBD_ALL_HTTP, CONF(send_timeout), "60s",
-	"longest gap between two writes"),
+		"longest gap between two writes"),
 	WORD("lingering_close", LBD_ALL_HTTP, CONF(lingering_close), "on", lingering_words,
 		"off | on | always", "reads what still comes before closing"),
 	TIME("lingering_time", LBD_ALL_HTTP, CONF(lingering_time), "30s", "time for that in all"),
 	TIME("lingering_timeout", LBD_ALL_HTTP, CONF(lingering_timeout), "5s",
-	"longest gap in that"),
+		"longest gap in that"),
 	FLAG("reset_timedout_connection", LBD_ALL_HTTP, CONF(reset_timedout_connection), "off",
 		"resets connections that timed out"),
 	FLAG("tcp_nodelay", LBD_ALL_HTTP, CONF(tcp_nodelay), "on",
-	"small packets are sent at once"),
+		"small packets are sent at once"),
 	FLAG("tcp_nopush", LBD_ALL_HTTP, CONF(tcp_nopush), "off", "head and file share packets"),
 
 	/* the response */
@@ -178,7 +180,7 @@ const struct lbd_directive http_directives[] = {
 	FLAG("server_name_in_redirect", LBD_ALL_HTTP, CONF(server_name_in_redirect), "off",
 		"redirects name the first server_name"),
 	FLAG("port_in_redirect", LBD_ALL_HTTP, CONF(port_in_redirect), "on",
-	"redirects name the port"),
+		"redirects name the port"),
 	{ .name = "server_tokens", .where = LBD_ALL_HTTP, .type = LBD_T_CUSTOM,
 	  CONF_SPAN(server_tokens, server_header), .min_args = 1, .max_args = 1, .def = "off",
 	  .set = set_server_tokens, .syntax = "on | off | build | string",
@@ -212,7 +214,8 @@ const struct lbd_directive http_directives[] = {
 	{ .name = "resolver", .where = LBD_ALL_HTTP, .type = LBD_T_CUSTOM, LEVEL(resolver),
 	  .min_args = 1,
 	  .max_args = LBD_ARGS_ANY, .set = set_resolver,
-	  .syntax = "address ... [valid=time] [ipv4=on|off] [ipv6=on|off] [status_zone=zone] [stale=time]",
+	  .syntax = "address ... [valid=time] [ipv4=on|off] [ipv6=on|off] [status_zone=zone]"
+		    " [stale=time]",
 	  .help = "name servers" },
 	TIME("resolver_timeout", LBD_ALL_HTTP, LEVEL(resolver_timeout), "30s", "time for one name"),
 

@@ -19,7 +19,7 @@ struct listen_words {
 	bool is_default;
 };
 
-/* A word of listen that is no socket parameter: 0 when it is one of ours. */
+/* A word of listen that is no socket parameter: 0 when it is one of ours.  */
 static int
 listen_word(struct lbd_conf *cf, unsigned arg, struct lbd_str word, void *data)
 {
@@ -32,7 +32,7 @@ listen_word(struct lbd_conf *cf, unsigned arg, struct lbd_str word, void *data)
 	}
 	if (lbd_str_eq(word, LBD_STR("ssl"))) {
 		lbd_conf_error(cf, arg,
-			"\"ssl\" needs the tls module, which is planned and not built into this lbd");
+			"\"ssl\" needs the tls module, which is planned and not in this lbd");
 		return 0;
 	}
 	for (size_t i = 0; i < LBD_ARRAY_LEN(planned); i++) {
@@ -45,7 +45,7 @@ listen_word(struct lbd_conf *cf, unsigned arg, struct lbd_str word, void *data)
 	return 1;
 }
 
-/* The port of a listener, made at the first call. */
+/* The port of a listener, made at the first call.  */
 static struct port_block *
 port_of(struct lbd_conf *cf, struct http_block *http, struct listener *l)
 {
@@ -65,7 +65,7 @@ port_of(struct lbd_conf *cf, struct http_block *http, struct listener *l)
 	return p;
 }
 
-/* Servers come in file order, so one that is here already is the last. */
+/* Servers come in file order, so one that is here already is the last.  */
 static bool
 port_has(const struct port_block *p, const struct server_block *s)
 {
@@ -174,7 +174,7 @@ name_wildcard(struct lbd_conf *cf, unsigned arg, struct server_name *name)
 		(name->kind != NAME_EXACT && name->text.n < 2)) {
 		lbd_conf_error(cf, arg, "server name \"%.*s\" is not valid", LBD_FMT(name->source));
 		lbd_conf_help(cf,
-			"a wildcard stands for whole labels at one end: *.example.org, www.example.*");
+			"a wildcard stands for labels at one end: *.example.org, www.example.*");
 		return -1;
 	}
 	if (lbd_str_find(name->text, '/', 0) >= 0 || lbd_str_find(name->text, ':', 0) >= 0)
@@ -258,8 +258,9 @@ set_server_name(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 int
 server_defaults(struct lbd_conf *cf, struct server_block *s)
 {
-	static const struct listen_options plain = { .backlog = 511, .keepalive = -1,
-		.ipv6only = true };
+	static const struct listen_options plain = {
+		.backlog = 511, .keepalive = -1, .ipv6only = true
+	};
 	struct addr a;
 
 	if (s->names == NULL && name_append(cf, s) == NULL)

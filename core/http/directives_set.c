@@ -14,7 +14,7 @@ set_planned(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 	return lbd_conf_error(cf, 0, "\"%s\" is planned and not built into this lbd", d->name);
 }
 
-/* "off" asks for what is so anyway. */
+/* "off" asks for what is so anyway.  */
 int
 set_http2(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 {
@@ -45,7 +45,7 @@ set_large_buffers(struct lbd_conf *cf, const struct lbd_directive *d, void *conf
 	return 0;
 }
 
-/* client_body_temp_path path [level1 [level2 [level3]]]: the widths are checked and not needed. */
+/* client_body_temp_path path [level1 [level2 [level3]]]: the widths are checked and not needed.  */
 int
 set_temp_path(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 {
@@ -123,7 +123,7 @@ value_list_create(struct lbd_conf *cf)
 	return list;
 }
 
-/* A list of values into the row's field. */
+/* A list of values into the row's field.  */
 int
 set_values(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 {
@@ -169,7 +169,7 @@ set_resolver(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 	return set_values(cf, d, conf);
 }
 
-/* types { ... }: read by the module that serves files; here its lines only have to be lines. */
+/* types { ... }: read by the module that serves files; here its lines only have to be lines.  */
 int
 set_types(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 {

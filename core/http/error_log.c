@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * error_log inside http: which targets the messages of a level go to. The words, files and levels
+ * error_log inside http: which targets the messages of a level go to.  The words, files and levels
  * are core/os/log.c's; the main level's logs are core/proc's.
  */
 
@@ -26,7 +26,7 @@ set_error_log(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 	return 0;
 }
 
-/* An array of targets, NULL at its end; NULL after an error. */
+/* An array of targets, NULL at its end; NULL after an error.  */
 static struct lbd_log_target **
 targets_open(struct lbd_conf *cf, const struct error_log *logs)
 {

@@ -4,12 +4,12 @@
  * Answers of lbd's own: the configured error_page of a status, or a small built-in page.
  *
  * Some codes never reach a client: 444 closes without a word, 494 to 497 are sent as 400, 499 is
- * only for logs. Which status a failure has is decided where it happens.
+ * only for logs.  Which status a failure has is decided where it happens.
  */
 
 #include "core/http/exchange.h"
 
-/* As in steps.c: after so many internal redirects no page is looked for any more. */
+/* As in steps.c: after so many internal redirects no page is looked for any more.  */
 enum { REDIRECTS_MAX = 10 };
 
 static int
@@ -41,7 +41,7 @@ lbd_http_has_error_page(const struct lbd_http *h, int status)
 struct lbd_str
 server_token(const struct exchange *x)
 {
-	struct exchange *w = X((void *)(uintptr_t)x); /* a custom one is computed in the exchange's pool */
+	struct exchange *w = X((void *)(uintptr_t)x); /* its pool holds a custom text */
 	struct lbd_str s;
 
 	switch ((enum server_tokens)x->c->server_tokens) {
@@ -107,12 +107,12 @@ page_send(struct exchange *x, int status)
 
 /* ---- the configured page -------------------------------------------------------------------- */
 
-/* A URL elsewhere: the client is sent there. */
+/* A URL elsewhere: the client is sent there.  */
 static void
 page_redirect(struct exchange *x, int response, struct lbd_str url)
 {
-	int status = response == 301 || response == 303 || response == 307 ||
-		response == 308 ? response : 302;
+	bool asked = response == 301 || response == 303 || response == 307 || response == 308;
+	int status = asked ? response : 302;
 
 	x->override_status = status;
 	lbd_fields_remove(&x->pub.reply, LBD_FIELD_LOCATION);
@@ -125,7 +125,7 @@ page_redirect(struct exchange *x, int response, struct lbd_str url)
 	page_send(x, status);
 }
 
-/* A path of this server is asked for with GET; a named location gets the request as it is. */
+/* A path of this server is asked for with GET; a named location gets the request as it is.  */
 static void
 page_internal(struct exchange *x, struct lbd_str uri)
 {
@@ -140,7 +140,7 @@ page_internal(struct exchange *x, struct lbd_str uri)
 	lbd_http_redirect(&x->pub, uri);
 }
 
-/* True: the page configured for status answers. */
+/* True: the page configured for status answers.  */
 static bool
 page_configured(struct exchange *x, int status)
 {
@@ -165,8 +165,8 @@ page_configured(struct exchange *x, int status)
 /* ---- all of it ------------------------------------------------------------------------------ */
 
 /*
- * What was said about a body that is not sent now. Other fields (WWW-Authenticate, Retry-
- * After) stay.
+ * What was said about a body that is not sent now.  Other fields (WWW-Authenticate, Retry-After)
+ * stay.
  */
 static void
 forget_body(struct exchange *x)
@@ -186,7 +186,7 @@ forget_body(struct exchange *x)
 	x->pub.reply_no_server = false;
 }
 
-/* No answer at all: the connection is closed. */
+/* No answer at all: the connection is closed.  */
 static void
 close_silently(struct exchange *x, int status)
 {

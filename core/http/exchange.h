@@ -49,6 +49,7 @@ struct client {
 	uint8_t state;                  /* enum client_state */
 	bool eof;                       /* the client has finished sending */
 	bool gone;                      /* error: nothing can be sent */
+	bool reclaimed;                 /* closed to make room: its slot is promised to another */
 	bool parsing;                   /* client_next() is on the stack */
 	bool sending;                   /* the timeout that runs is send_timeout */
 };

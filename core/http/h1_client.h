@@ -23,7 +23,7 @@ struct server_conn {
 	struct conn conn;
 	struct idle_conn idle;
 	struct lbd_call *call; /* borrowed; NULL: idle or closing */
-	char *key; /* owned: bytes of idle.key, or NULL */
+	char *key;             /* owned: bytes of idle.key, or NULL */
 };
 
 enum {
@@ -33,7 +33,7 @@ enum {
 
 enum call_state {
 	CALL_CONNECTING,
-	CALL_HEAD, /* no complete response head yet */
+	CALL_HEAD,     /* no complete response head yet */
 	CALL_BODY,
 	CALL_UPGRADED, /* 101: waits for lbd_call_tunnel() */
 	CALL_TUNNEL,
@@ -41,24 +41,24 @@ enum call_state {
 
 struct lbd_call {
 	struct lbd_call_conf conf;
-	struct server_conn *sc; /* borrowed; NULL once the call is over */
+	struct server_conn *sc;         /* borrowed; NULL once the call is over */
 	struct lbd_response response;
 	struct framing framing;
 	struct h1_scan scan;
 	struct h1_chunk chunk;
-	char *gathered; /* owned: an incomplete head, later trailers; NULL mostly */
+	char *gathered;                 /* owned: an incomplete head, later trailers; NULL mostly */
 	size_t gathered_n, gathered_size;
-	uint64_t left; /* of a body of known length */
+	uint64_t left;                  /* of a body of known length */
 	uint64_t sent_before, received_before; /* the connection's counters when the call began */
-	uint64_t heard_ms; /* the wait for the server began, or was last answered */
-	uint64_t progress_ms; /* sending last made progress */
-	uint64_t acked; /* as seen then */
+	uint64_t heard_ms;              /* the wait for the server began, or was last answered */
+	uint64_t progress_ms;           /* sending last made progress */
+	uint64_t acked;                 /* as seen then */
 	uint64_t bytes_sent, bytes_received; /* once sc is gone */
-	uint64_t head_bytes; /* of interim heads */
-	struct lbd_http *tunnelled; /* borrowed: whose client the tunnel joins */
-	int send_err; /* sending failed; the response may still come */
+	uint64_t head_bytes;            /* of interim heads */
+	struct lbd_http *tunnelled;     /* borrowed: whose client the tunnel joins */
+	int send_err;                   /* sending failed; the response may still come */
 	uint8_t interims;
-	uint8_t state; /* enum call_state */
+	uint8_t state;                  /* enum call_state */
 	bool reused, request_done, paused, high, surplus;
 };
 

@@ -40,6 +40,31 @@ lbd_http_escape_uri(struct lbd_http *x, struct lbd_str s, struct lbd_str *out)
 	return true;
 }
 
+bool
+lbd_http_decode_uri(struct lbd_http *x, struct lbd_str s, struct lbd_str *out)
+{
+	ptrdiff_t q = lbd_str_find(s, '?', 0);
+	struct lbd_str path = q < 0 ? s : lbd_str_head(s, (size_t)q);
+	char *p = lbd_pool_bytes(x->pool, s.n + 1);
+	struct h1_error e;
+	bool simple;
+	size_t n;
+
+	if (p == NULL || path.n == 0 ||
+	    uri_normalise(path, true, p, &n, &simple, &e) != PARSE_DONE ||
+	    memchr(p, '?', n) != NULL)
+		return false; /* a decoded '?' would be taken for the start of the query */
+	p[n++] = '?';
+	if (q >= 0) {
+		struct lbd_str query = lbd_str_skip(s, (size_t)q + 1);
+
+		memcpy(p + n, query.p, query.n);
+		n += query.n;
+	}
+	*out = lbd_str(p, n);
+	return true;
+}
+
 /* ":8080", or nothing for the scheme's own port. */
 static struct lbd_str
 redirect_port(struct lbd_http *http, struct lbd_str scheme)

@@ -18,7 +18,12 @@
 #include "core/net/upstream.h"
 #include "core/os/clock.h"
 
-enum { IN_HIGH = 64 * 1024, OUT_HIGH = 64 * 1024, OUT_LOW = 16 * 1024 };
+enum {
+	IN_HIGH = 64 * 1024,
+	OUT_HIGH = 64 * 1024,
+	OUT_LOW = 16 * 1024,
+	RECLAIM_PART = 32, /* of the idle clients, closed at a time */
+};
 
 struct lbd_list clients = LBD_LIST_INIT(clients);
 struct client_counts client_counts;
@@ -421,6 +426,8 @@ client_closed(struct conn *c)
 	loop_undefer(&cl->next);
 	lbd_list_remove(&cl->link);
 	client_counts.active--;
+	if (cl->reclaimed)
+		conn_slots_promise(-1);
 	slab_free(&client_slab, cl);
 	conn_slot_give();
 }
@@ -506,10 +513,12 @@ client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool cut)
 			return;
 		}
 		client_read_more(cl);
-		if (lbd_chain_empty(&cl->in))
+		if (lbd_chain_empty(&cl->in)) {
 			client_timer(cl);
-		else if (!cl->parsing)
+			conn_slots_idle();
+		} else if (!cl->parsing) {
 			loop_defer(cl->conn.loop, &cl->next);
+		}
 		return;
 	}
 	linger |= lingering == LINGERING_ALWAYS || !lbd_chain_empty(&cl->in);
@@ -519,10 +528,50 @@ client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool cut)
 		client_finish(cl);
 }
 
+static bool
+may_reclaim(const struct client *cl, uint64_t now)
+{
+	return cl->state == CLIENT_IDLE && !cl->reclaimed && !conn_is_closing(&cl->conn) &&
+		now - cl->born_ms >= cl->port->fallback->conf->keepalive_min_timeout;
+}
+
+/*
+ * worker_connections is reached: idle keep-alive clients give way, those first that have been
+ * idle for longer than most.  A batch at a time, so that looking through all costs little per connection.
+ */
+static bool
+clients_reclaim(void)
+{
+	uint64_t now = loop_now(http_loop), sum = 0;
+	unsigned n = 0, closed = 0;
+	struct lbd_list *l, *tmp;
+
+	LBD_LIST_EACH(l, tmp, &clients) {
+		const struct client *cl = LBD_LIST_ITEM(l, struct client, link);
+
+		if (may_reclaim(cl, now)) {
+			sum += now - cl->head_start_ms;
+			n++;
+		}
+	}
+	LBD_LIST_EACH(l, tmp, &clients) {
+		struct client *cl = LBD_LIST_ITEM(l, struct client, link);
+
+		if (closed > n / RECLAIM_PART || !may_reclaim(cl, now) || now - cl->head_start_ms < sum / n)
+			continue;
+		cl->reclaimed = true;
+		conn_slots_promise(1);
+		conn_finish(&cl->conn); /* its last answer may still be on its way */
+		closed++;
+	}
+	return closed > 0;
+}
+
 int
 clients_start(struct loop *loop)
 {
 	(void)loop;
+	conn_slots_on_reclaim(clients_reclaim);
 	slab_init(&client_slab, sizeof(struct client), 4);
 	return 0;
 }

@@ -24,7 +24,7 @@ http_level_ready(struct lbd_conf *cf, enum lbd_level_kind kind, void *conf, cons
 	return error_logs_open(cf, l, outer);
 }
 
-/* The configuration of this process: workers are forked from the one that read it. */
+/* The configuration of this process: workers are forked from the one that read it.  */
 static struct config *current;
 
 static int
@@ -43,7 +43,7 @@ http_worker_start(struct lbd_worker *w)
 	return 0;
 }
 
-/* internal_redirect: in the preaccess phase, once per arrival at the location. */
+/* internal_redirect: in the preaccess phase, once per arrival at the location.  */
 static enum lbd_hook_rc
 internal_redirect(struct lbd_http *x)
 {

@@ -9,7 +9,7 @@
 
 /* ---- error_page ----------------------------------------------------------------------------- */
 
-/* "=code" or "=" in front of the uri: 1 when it is there, 0 when not, -1 after an error. */
+/* "=code" or "=" in front of the uri: 1 when it is there, 0 when not, -1 after an error.  */
 static int
 read_response(struct lbd_conf *cf, unsigned arg, int *response)
 {
@@ -80,7 +80,7 @@ set_error_page(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 
 /* ---- add_header ----------------------------------------------------------------------------- */
 
-/* Fields that say how long a message is or what becomes of the connection are lbd's alone. */
+/* Fields that say how long a message is or what becomes of the connection are lbd's alone.  */
 static bool
 is_reserved(struct lbd_str name)
 {

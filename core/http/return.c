@@ -15,7 +15,7 @@ is_redirect(int status)
 	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-/* The host part of an absolute redirect. */
+/* The host part of an absolute redirect.  */
 static struct lbd_str
 redirect_host(struct exchange *x)
 {
@@ -37,7 +37,7 @@ redirect_host(struct exchange *x)
 	return lbd_pool_dup(x->pub.pool, lbd_str(text, n));
 }
 
-/* ":8080", or nothing where the scheme says it. */
+/* ":8080", or nothing where the scheme says it.  */
 static struct lbd_str
 redirect_port(struct exchange *x, bool secure)
 {
@@ -48,7 +48,7 @@ redirect_port(struct exchange *x, bool secure)
 	return lbd_pool_printf(x->pub.pool, ":%u", (unsigned)port);
 }
 
-/* A target that begins with '/' gets scheme and host; what cannot stand in a URL is escaped. */
+/* A target that begins with '/' gets scheme and host; what cannot stand in a URL is escaped.  */
 static struct lbd_str
 redirect_location(struct exchange *x, struct lbd_str target)
 {
@@ -65,8 +65,7 @@ redirect_location(struct exchange *x, struct lbd_str target)
 	host = redirect_host(x);
 	port = redirect_port(x, lbd_str_eq(scheme, LBD_STR("https")));
 	return lbd_pool_printf(pool, "%.*s://%.*s%.*s%.*s", LBD_FMT(scheme), LBD_FMT(host),
-		LBD_FMT(port),
-		LBD_FMT(target));
+		LBD_FMT(port), LBD_FMT(target));
 }
 
 void

@@ -22,7 +22,7 @@ escaped(struct lbd_pool *pool, struct lbd_str s, enum uri_escape what)
 	return p == NULL ? lbd_str(NULL, 0) : lbd_str(p, uri_escape(s, what, p));
 }
 
-/* The path was written with escapes, so what was captured of it may need them again. */
+/* The path was written with escapes, so what was captured of it may need them again.  */
 static bool
 was_escaped(const struct exchange *x)
 {
@@ -66,7 +66,7 @@ join(struct lbd_pool *pool, const struct lbd_str *v, unsigned n)
 	return lbd_str(p, total);
 }
 
-/* The replacement's path and arguments.  False without memory. */
+/* The replacement's path and arguments.  False without memory.  */
 static bool
 rule_text(struct exchange *x, const struct rewrite_rule *rule, const struct lbd_captures *caps,
 	struct lbd_str *path, struct lbd_str *args)
@@ -174,7 +174,7 @@ run_set(struct exchange *x, const struct rewrite_op *op)
 
 static enum rewrite_rc run_ops(struct exchange *x, const struct rewrite_op *op, bool *changed);
 
-/* In a location, its settings hold from here on; at server level an if has none. */
+/* In a location, its settings hold from here on; at server level an if has none.  */
 static enum rewrite_rc
 run_if(struct exchange *x, const struct rewrite_op *op, bool *changed)
 {

@@ -9,7 +9,7 @@
 
 #include "core/http/block.h"
 
-/* A piece of a replacement. */
+/* A piece of a replacement.  */
 struct rewrite_part {
 	enum { PART_VALUE, PART_CAPTURE, PART_ARGS } kind; /* ARGS: the '?' stands here */
 	const struct lbd_value *value;
@@ -39,7 +39,7 @@ struct condition {
 
 enum rewrite_kind { REWRITE_SET, REWRITE_RULE, REWRITE_IF, REWRITE_RETURN, REWRITE_STOP };
 
-/* One of set, rewrite, if, return, break.  Lives in the configuration's pool. */
+/* One of set, rewrite, if, return, break.  Lives in the configuration's pool.  */
 struct rewrite_op {
 	struct rewrite_op *next;
 	enum rewrite_kind kind;
@@ -51,10 +51,10 @@ struct rewrite_op {
 	const struct http_return *ret;
 };
 
-/* Appends an op to the level; NULL after an error. */
+/* Appends an op to the level; NULL after an error.  */
 struct rewrite_op *rewrite_add(struct lbd_conf *cf, struct http_level *l, enum rewrite_kind kind);
 
-/* rewrite_if.c: does the condition hold?  1, 0, or -1 without memory. */
+/* rewrite_if.c: does the condition hold?  1, 0, or -1 without memory.  */
 int condition_holds(struct exchange *x, const struct condition *c);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * set, rewrite, break and return as they are written. They become a list per level that rewrite.c
+ * set, rewrite, break and return as they are written.  They become a list per level that rewrite.c
  * runs in file order; if is read in rewrite_if.c.
  */
 
@@ -140,7 +140,7 @@ read_flag(struct lbd_conf *cf, struct rewrite_rule *rule)
 	return 0;
 }
 
-/* Length of the text before the next "$1" to "$9" or, if the path has not ended, "?". */
+/* Length of the text before the next "$1" to "$9" or, if the path has not ended, "?".  */
 static size_t
 plain_length(struct lbd_str s, bool in_args)
 {
@@ -168,7 +168,7 @@ add_plain(struct lbd_conf *cf, struct rewrite_rule *rule, struct lbd_str text)
 	return part->value != NULL;
 }
 
-/* Captures are kept apart from other text, because they are escaped and it is not. */
+/* Captures are kept apart from other text, because they are escaped and it is not.  */
 static int
 read_replacement(struct lbd_conf *cf, struct rewrite_rule *rule, struct lbd_str text)
 {

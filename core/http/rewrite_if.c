@@ -14,7 +14,7 @@
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
-/* The condition's words without the brackets. */
+/* The condition's words without the brackets.  */
 struct words {
 	struct lbd_str v[3];
 	unsigned arg[3];
@@ -26,7 +26,8 @@ complain(struct lbd_conf *cf, unsigned arg)
 {
 	lbd_conf_error(cf, arg, "invalid condition at \"%.*s\"", LBD_FMT(lbd_conf_arg(cf, arg)));
 	lbd_conf_help(cf,
-		"allowed are ($x), ($x = text), !=, ~, ~*, !~, !~*, and (-f file), -d, -e, -x, also with !");
+		"allowed are ($x), ($x = text) with =, !=, ~, ~*, !~, !~*, and (-f file) with -f, -d, -e,"
+		" -x, !-f, ...");
 	return -1;
 }
 
@@ -57,7 +58,7 @@ read_words(struct lbd_conf *cf, struct words *w)
 	return w->n == 0 ? complain(cf, 1) : 0;
 }
 
-/* "!~*" and its like: false when it is no operator. */
+/* "!~*" and its like: false when it is no operator.  */
 static bool
 read_operator(struct lbd_str s, struct condition *c, bool *caseless)
 {
@@ -86,7 +87,7 @@ read_comparison(struct lbd_conf *cf, const struct words *w, struct condition *c)
 	return re == NULL ? -1 : regex_define_names(cf, w->arg[2], re);
 }
 
-/* "-f" or "!-f": false when it is neither. */
+/* "-f" or "!-f": false when it is neither.  */
 static bool
 read_test(struct lbd_str s, struct condition *c)
 {
@@ -123,14 +124,13 @@ read_condition(struct lbd_conf *cf, struct condition *c)
 
 /* ---- the block ------------------------------------------------------------------------------ */
 
-/* Settings in an if hold for all that follows, which surprises people. */
+/* Settings in an if hold for all that follows, which surprises people.  */
 static void
 warn_about(struct lbd_conf *cf)
 {
 	static const char *const usual[] = {
 		"return", "rewrite", "set", "break", "add_header", "proxy_pass", "limit_rate",
-			"access_log",
-		"expires", "root",
+		"access_log", "expires", "root",
 	};
 
 	for (const struct node *n = bind_node(cf)->children; n != NULL; n = n->next) {
@@ -140,7 +140,8 @@ warn_about(struct lbd_conf *cf)
 			i++;
 		if (i == LBD_ARRAY_LEN(usual) && !n->is_bad)
 			bind_warn_at(bind_config(cf), n, 0,
-				"\"%.*s\" in \"if\" may not do what it seems to: the block is a location of its own",
+				"\"%.*s\" in \"if\" may not do what it seems to: "
+				"the block is a location of its own",
 				LBD_FMT(node_name(n)));
 	}
 }

@@ -14,12 +14,12 @@
 
 #include "core/http/block.h"
 
-/* All locations of one name in a block. */
+/* All locations of one name in a block.  */
 struct prefix_entry {
 	struct lbd_str name;
 	struct http_location *exact;  /* borrowed; NULL: none */
 	struct http_location *prefix; /* PREFIX or PREFERRED */
-	unsigned up;                  /* 1 + index of the longest entry with a prefix that begins name; 0: none */
+	unsigned up;                  /* 1 + index of the longest prefix that begins name; 0: none */
 };
 
 struct listed {
@@ -39,7 +39,7 @@ struct location_tree {
 	unsigned listed;
 };
 
-/* What was found so far. */
+/* What was found so far.  */
 struct search {
 	struct http_location *location;
 	struct lbd_captures *caps;
@@ -51,7 +51,7 @@ enum found { FOUND_NONE, FOUND_PREFIX, FOUND_FINAL };
 
 /* ---- searching ------------------------------------------------------------------------------ */
 
-/* 1 + index of the last entry that is not greater than uri; 0: none. */
+/* 1 + index of the last entry that is not greater than uri; 0: none.  */
 static unsigned
 entry_before(const struct location_tree *t, struct lbd_str uri)
 {
@@ -78,7 +78,7 @@ common_length(struct lbd_str a, struct lbd_str b)
 	return i;
 }
 
-/* The longest prefix (or the exact location) of uri in one block. */
+/* The longest prefix (or the exact location) of uri in one block.  */
 static enum found
 search_names(const struct location_tree *t, struct lbd_str uri, struct search *s)
 {
@@ -131,7 +131,7 @@ search_regexes(const struct location_tree *t, struct lbd_str uri, struct search 
 	return false;
 }
 
-/* Nested regular expressions come before those of the block around them. */
+/* Nested regular expressions come before those of the block around them.  */
 static enum found
 search_block(const struct location_tree *t, struct lbd_str uri, struct search *s)
 {
@@ -205,7 +205,7 @@ compare_listed(const void *a, const void *b)
 	return lbd_str_cmp(x->location->name, y->location->name);
 }
 
-/* Puts loc into its place of e; false when that is taken. */
+/* Puts loc into its place of e; false when that is taken.  */
 static bool
 entry_take(struct prefix_entry *e, struct http_location *loc, struct http_location **first)
 {
@@ -218,7 +218,7 @@ entry_take(struct prefix_entry *e, struct http_location *loc, struct http_locati
 	return true;
 }
 
-/* Sorted locations to entries; stops at a duplicate. */
+/* Sorted locations to entries; stops at a duplicate.  */
 static struct http_location *
 tree_merge(struct location_tree *t, struct listed **v, unsigned n, struct http_location **first)
 {
@@ -233,21 +233,25 @@ tree_merge(struct location_tree *t, struct listed **v, unsigned n, struct http_l
 	return NULL;
 }
 
+static bool
+entry_covers(const struct prefix_entry *e, struct lbd_str name)
+{
+	return e->prefix != NULL && lbd_str_starts(name, e->name);
+}
+
 static void
 tree_link(struct location_tree *t)
 {
 	for (unsigned i = 1; i < t->n; i++) {
 		unsigned at = i; /* 1 + index of the entry before */
 
-		while (at != 0 && (t->entries[at - 1].prefix == NULL ||
-					  !lbd_str_starts(t->entries[i].name,
-					  t->entries[at - 1].name)))
+		while (at != 0 && !entry_covers(&t->entries[at - 1], t->entries[i].name))
 			at = t->entries[at - 1].up;
 		t->entries[i].up = at;
 	}
 }
 
-/* A location that passes requests on to servers: "proxy_pass" and its like. */
+/* A location that passes requests on to servers: "proxy_pass" and its like.  */
 static bool
 passes_on(const struct http_location *loc)
 {

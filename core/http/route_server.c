@@ -110,7 +110,7 @@ names_fini(void *arg)
 	map_free(&names->tail);
 }
 
-/* The first one keeps a name; of ".example.org" both halves or none are added. */
+/* The first one keeps a name; of ".example.org" both halves or none are added.  */
 static bool
 name_taken(struct config *c, const struct port_block *p, const struct server_name *name,
 	const struct http_server *other, const struct http_server *server)
@@ -121,18 +121,18 @@ name_taken(struct config *c, const struct port_block *p, const struct server_nam
 		return false;
 	bind_warn_at(c, node, name->node != NULL ? name->arg : 0,
 		"server name \"%.*s\" on %.*s belongs to %s already; ignored here",
-		LBD_FMT(name->source),
-		LBD_FMT(p->pub.listener->name), other == server ? "this server" : "another server");
+		LBD_FMT(name->source), LBD_FMT(p->pub.listener->name),
+		other == server ? "this server" : "another server");
 	return true;
 }
 
 static int
 name_put(struct config *c, const struct port_block *p, const struct server_name *name,
-	struct map *map,
-	struct http_server *server)
+	struct map *map, struct http_server *server)
 {
-	return name_taken(c, p, name, map_get(map, name->text), server) ? 0 : map_put(map,
-		name->text, server);
+	if (name_taken(c, p, name, map_get(map, name->text), server))
+		return 0;
+	return map_put(map, name->text, server);
 }
 
 static int

@@ -33,14 +33,14 @@ struct slice {
 
 struct lbd_spool {
 	size_t max_memory;
-	struct lbd_str dir; /* borrowed */
+	struct lbd_str dir;   /* borrowed */
 	struct slice *slices; /* owned */
 	size_t n, cap;
 	struct lbd_buf *tail; /* owned: small pieces are copied to it, or NULL */
 	size_t tail_n;
-	uint64_t memory; /* bytes in slices */
-	uint64_t file; /* bytes in the file */
-	int fd; /* owned; -1: none */
+	uint64_t memory;      /* bytes in slices */
+	uint64_t file;        /* bytes in the file */
+	int fd;               /* owned; -1: none */
 };
 
 static void

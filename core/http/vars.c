@@ -45,9 +45,10 @@ http_var_stored(void *subject, struct lbd_pool *pool, const struct lbd_variable 
 	struct lbd_str *out)
 {
 	const struct exchange *x = subject;
+	const struct lbd_variable *builtin = var_defined_builtin(http_main->config, (unsigned)v->data);
 
-	(void)pool;
-	(void)rest;
+	if (builtin != NULL) /* assigning it changed what it tells */
+		return builtin->get(subject, pool, builtin, rest, out);
 	*out = x->vars[v->data];
 	return out->p != NULL;
 }

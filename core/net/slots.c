@@ -11,6 +11,7 @@
 
 #include "core/net/upstream.h"
 
+static bool (*on_reclaim)(void);
 static unsigned max_slots = UINT32_MAX, used, promised;
 static bool is_full;
 static void (*on_full)(bool full);
@@ -45,16 +46,29 @@ slots_free(void)
 void
 conn_slots_check(void)
 {
-	if (slots_free() == 0 && idle_count() == 0)
+	if (slots_free() == 0 && idle_count() == 0 && (on_reclaim == NULL || !on_reclaim()))
 		say_full(true);
 	else if (slots_free() + idle_count() > max_slots / 32)
 		say_full(false);
 }
 
+void
+conn_slots_idle(void)
+{
+	if (is_full)
+		conn_slots_check();
+}
+
+void
+conn_slots_on_reclaim(bool (*fn)(void))
+{
+	on_reclaim = fn;
+}
+
 bool
 conn_slot_take(void)
 {
-	if (slots_free() == 0 && !idle_reclaim()) {
+	if (slots_free() == 0 && !idle_reclaim() && (on_reclaim == NULL || !on_reclaim())) {
 		say_full(true);
 		return false;
 	}

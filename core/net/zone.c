@@ -28,13 +28,18 @@ struct zone_slot {
 	_Alignas(64) struct lbd_server_state state;
 };
 
-struct zone {
+/* Apart from the rest because one is made on the stack, where some compilers do not align to 64. */
+struct zone_head {
 	uint64_t magic;
 	uint32_t layout;
 	uint32_t slots;      /* room */
 	uint32_t slot_size;
 	uint32_t rows;
 	uint64_t slots_at, rows_at, row_size; /* bytes from the beginning */
+};
+
+struct zone {
+	struct zone_head head;
 	_Alignas(64) struct budget budget;
 };
 
@@ -49,26 +54,26 @@ lines(size_t n)
 static struct zone_slot *
 zone_slot(struct zone *z, uint32_t i)
 {
-	return (struct zone_slot *)(void *)((char *)z + z->slots_at) + i;
+	return (struct zone_slot *)(void *)((char *)z + z->head.slots_at) + i;
 }
 
 static _Atomic uint32_t *
 zone_row(struct zone *z, unsigned process)
 {
-	return (_Atomic uint32_t *)(void *)((char *)z + z->rows_at + process * z->row_size);
+	return (_Atomic uint32_t *)(void *)((char *)z + z->head.rows_at + process * z->head.row_size);
 }
 
 /* --- a region --- */
 
 static size_t
-zone_layout(struct zone *z, unsigned servers)
+zone_layout(struct zone_head *z, unsigned servers)
 {
 	z->magic = ZONE_MAGIC;
 	z->layout = ZONE_LAYOUT;
 	z->slots = LBD_MAX(SLOTS_MIN, servers * 4);
 	z->slot_size = sizeof(struct zone_slot);
 	z->rows = UPSTREAM_PROCESSES;
-	z->slots_at = lines(sizeof(*z));
+	z->slots_at = lines(sizeof(struct zone));
 	z->rows_at = z->slots_at + (uint64_t)z->slots * sizeof(struct zone_slot);
 	z->row_size = lines(z->slots * sizeof(uint32_t));
 	return z->rows_at + z->rows * z->row_size;
@@ -89,7 +94,7 @@ zone_create(struct lbd_pool *pool, struct lbd_upstream *up)
 	struct upstream_private *g = up->private;
 	struct lbd_str name =
 		lbd_pool_printf(pool, "lbd-upstream-%.*s", LBD_FMT(lbd_str_head(up->name, 200)));
-	struct zone head = { 0 };
+	struct zone_head head = { 0 };
 	size_t size = zone_layout(&head, up->n);
 	int rc;
 
@@ -103,7 +108,7 @@ zone_create(struct lbd_pool *pool, struct lbd_upstream *up)
 		return -ENOMEM;
 	}
 	g->zone = g->shm.p;
-	memcpy(g->zone, &head, offsetof(struct zone, budget)); /* the rest is zero */
+	g->zone->head = head; /* the rest is zero */
 	return 0;
 }
 
@@ -139,7 +144,7 @@ slot_get(struct zone *z, struct lbd_str key)
 {
 	uint32_t i;
 
-	for (i = 0; i < z->slots; i++) {
+	for (i = 0; i < z->head.slots; i++) {
 		struct zone_slot *slot = zone_slot(z, i);
 
 		if (slot->key_n == 0) {
@@ -224,7 +229,7 @@ zone_clear_row(struct lbd_upstream *up, unsigned slot)
 	if (z == NULL)
 		return;
 	row = zone_row(z, slot);
-	for (i = 0; i < z->slots && zone_slot(z, i)->key_n > 0; i++) {
+	for (i = 0; i < z->head.slots && zone_slot(z, i)->key_n > 0; i++) {
 		n = atomic_exchange_explicit(&row[i], 0, memory_order_relaxed);
 		if (n > 0)
 			take_back(&zone_slot(z, i)->state, n);

@@ -30,7 +30,7 @@ set_limits(const struct process *p)
 			"could not set the limit of open files");
 	else if (p->slot == 0 && p->role != ROLE_CONTROL && files < wanted)
 		lbd_log(lbd_log_process(), LBD_LOG_WARN, 0,
-			"%llu open files are allowed, %llu worker_connections may need twice as many",
+			"%llu open files are allowed, too few for %llu worker_connections",
 			(unsigned long long)files, (unsigned long long)(wanted / 2));
 	if (core->core_limited) {
 		rc = priv_core_set(core->core_limit);

@@ -160,8 +160,7 @@ child_hear(struct child *c)
 		if (msg.type == CHANNEL_READY && !c->ready) {
 			c->ready = ready = true;
 			lbd_log(lbd_log_process(), LBD_LOG_INFO, 0, "%s %d is ready, engine %s",
-				child_name(c),
-				(int)c->pid, msg.text);
+				child_name(c), (int)c->pid, msg.text);
 		}
 	}
 	/* the process is about to be reaped; a closed channel must not be polled again */

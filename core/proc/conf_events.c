@@ -55,7 +55,7 @@ set_use(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 		ev->use = ENGINE_EPOLL;
 	else if (is_foreign_engine(s))
 		return lbd_conf_error(cf, 1,
-			"event method \"%.*s\" is not for lbd on Linux; allowed are io_uring and epoll",
+			"event method \"%.*s\" is not for lbd; allowed are io_uring and epoll",
 			LBD_FMT(s));
 	else {
 		lbd_conf_error(cf, 1,

@@ -143,20 +143,27 @@ is_kept(const struct core_conf *core, const char *entry)
 int
 conf_apply_env(const struct core_conf *core)
 {
-	/* the old array and its strings stay, because who made them may go on owning them */
-	static char **inherited, **reduced;
+	/*
+	 * What was there first stays, because who made it may go on owning it; volatile, or the
+	 * compiler would see that nobody reads it, and leak checkers that nobody has it.
+	 */
+	static char **volatile first, **volatile reduced;
+	char **from = environ, **to;
 	size_t n = 0, kept = 0;
 
-	inherited = environ;
-	while (inherited != NULL && inherited[n] != NULL)
+	while (from != NULL && from[n] != NULL)
 		n++;
-	reduced = calloc(n + 1, sizeof(*reduced));
-	if (reduced == NULL)
+	to = calloc(n + 1, sizeof(*to));
+	if (to == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
-		if (is_kept(core, inherited[i]))
-			reduced[kept++] = inherited[i];
-	environ = reduced;
+		if (is_kept(core, from[i]))
+			to[kept++] = from[i];
+	environ = to;
+	if (first == NULL)
+		first = from;
+	free(reduced);
+	reduced = to;
 	/* the list is in reverse order, so what was written last comes first */
 	for (const struct env_conf *e = core->env; e != NULL; e = e->next)
 		if (e->value != NULL && setenv(e->name, e->value, 0) < 0)

@@ -37,16 +37,16 @@ static const char help[] =
 	"  -v, -V         version; with compiler, configure's arguments, event engines, modules\n"
 	"  -h             this text\n"
 	"\n"
-	"Letters may be combined: -tq.  Signals to the master: TERM, INT stop; QUIT quit; USR1 reopen;\n"
-	"WINCH retires the workers.\n"
+	"Letters may be combined: -tq.  Signals to the master: TERM, INT stop; QUIT quit;\n"
+	"USR1 reopen; WINCH retires the workers.\n"
 	"\n"
-	"Bundled modules are loaded when the configuration uses one of their directives, others with\n"
-	"\"load_module file;\".  Bundled here:";
+	"Bundled modules are loaded when the configuration uses one of their directives, others\n"
+	"with \"load_module file;\".  Bundled here:";
 
 static const char manuals[] =
 	"\n"
-	"Manual pages: lbd(8) the program, lbd.conf(5) the configuration, lbd-MODULE(5) what a module\n"
-	"adds to it, as lbd-http_proxy(5), lbd-modules(7) writing one.\n";
+	"Manual pages: lbd(8) the program, lbd.conf(5) the configuration, lbd-MODULE(5) what a\n"
+	"module adds to it, as lbd-http_proxy(5), lbd-modules(7) writing one.\n";
 
 /* Files of modules; false when there are none.  To be freed with globfree(). */
 static bool

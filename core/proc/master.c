@@ -108,8 +108,7 @@ on_signal(const struct signal_event *ev)
 		break;
 	case SIGQUIT:
 		lbd_log(log, LBD_LOG_NOTICE, 0,
-			"signal %s received from %d, shutting down gracefully", name,
-			from);
+			"signal %s received from %d, shutting down gracefully", name, from);
 		master_quit();
 		break;
 	case SIGUSR1:
@@ -190,8 +189,7 @@ check_started(void)
 	master.state = RUNNING;
 	master.deadline_ms = 0;
 	lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "start: %u worker%s, engine %s",
-		plan->workers,
-		plan->workers == 1 ? "" : "s", plan->engine);
+		plan->workers, plan->workers == 1 ? "" : "s", plan->engine);
 	master.started();
 }
 

@@ -24,8 +24,7 @@ enum { LOG_STOP_MS = 2000 };
 
 void
 process_init(struct process *p, enum process_role role, const struct plan *plan, unsigned slot,
-	int channel,
-	const struct process_events *events)
+	int channel, const struct process_events *events)
 {
 	*p = (struct process){ .role = role, .plan = plan, .slot = slot, .channel = channel,
 		.events = events };
@@ -136,7 +135,7 @@ on_signal(struct process *p, const struct signal_event *ev)
 	case SIGUSR2:
 		if (p->role == ROLE_SINGLE)
 			lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
-				"signal %s received from %d; reload is not available with \"master_process off\"",
+				"signal %s received from %d; no reload with \"master_process off\"",
 				signals_name(ev->number), (int)ev->sender);
 		break;
 	default:
@@ -222,6 +221,18 @@ process_settle(struct process *p, uint64_t ms)
 	}
 }
 
+/* For tests: how many allocations there were to fail. */
+static void
+say_failures(void)
+{
+	uint64_t seen = fail_alloc_seen(), failed = fail_alloc_failed();
+
+	fail_alloc_at(0);
+	if (seen > 0)
+		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "%llu of %llu allocations failed",
+			(unsigned long long)failed, (unsigned long long)seen);
+}
+
 void
 process_close(struct process *p)
 {
@@ -237,6 +248,8 @@ process_close(struct process *p)
 		timer_fini(p->loop, &p->log_timer);
 		loop_destroy(&p->loop);
 	}
+	if (p->plan->fail_alloc != NULL)
+		say_failures();
 	logfile_flush_all();
 	logfile_writer_stop(LOG_STOP_MS);
 }
@@ -263,7 +276,8 @@ process_stop_modules(struct process *p, bool control)
 	struct config *c = p->plan->config;
 
 	for (unsigned i = c->module_count; i-- > 0;) {
-		void (*stop)(struct lbd_worker *) = control ? c->modules[i]->control_stop : c->modules[i]->worker_stop;
+		const struct lbd_module *m = c->modules[i];
+		void (*stop)(struct lbd_worker *) = control ? m->control_stop : m->worker_stop;
 
 		if (stop != NULL)
 			stop(&p->view);

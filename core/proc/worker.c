@@ -22,7 +22,7 @@
 
 enum worker_state { SERVING, DRAINING, ABORTING };
 
-enum { ABORT_MS = 1000 };
+enum { ABORT_MS = 1000, FULL_QUIET_MS = 10000 };
 
 static struct {
 	struct process process;
@@ -101,6 +101,20 @@ static const struct process_events events = {
 	.turned = on_turned,
 };
 
+/* At the limit this may come with every connection that ends. */
+static void
+warn_full(const struct process *p)
+{
+	static uint64_t quiet_until;
+
+	if (loop_now(p->loop) < quiet_until)
+		return;
+	quiet_until = loop_now(p->loop) + FULL_QUIET_MS;
+	lbd_log(lbd_log_process(), LBD_LOG_WARN, 0,
+		"worker_connections (%lld) are used up; new connections wait",
+		(long long)p->plan->events->connections);
+}
+
 static void
 on_full(bool full)
 {
@@ -109,9 +123,7 @@ on_full(bool full)
 	if (worker.state != SERVING)
 		return;
 	if (full) {
-		lbd_log(lbd_log_process(), LBD_LOG_WARN, 0,
-			"worker_connections (%lld) are used up; new connections wait",
-			(long long)p->plan->events->connections);
+		warn_full(p);
 		listeners_pause(p->plan->config, p->loop);
 	} else {
 		listeners_resume(p->plan->config, p->loop);

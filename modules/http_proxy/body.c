@@ -29,20 +29,31 @@ spool_new(struct proxy *p)
 static bool
 body_replace(struct proxy *p)
 {
-	struct proxy_ctx *ctx = proxy_ctx(p->x);
 	struct lbd_chain chain = LBD_CHAIN_INIT;
 	struct lbd_str text;
 
-	ctx->spool = lbd_spool_create(p->x->pool, SIZE_MAX, LBD_STR(""));
-	if (ctx->spool == NULL || !lbd_http_eval(p->x, p->conf->set_body, &text) ||
-	    !lbd_chain_add_copy(&chain, text) || lbd_spool_write(ctx->spool, &chain) != 0) {
+	p->spool = lbd_spool_create(p->x->pool, SIZE_MAX, LBD_STR(""));
+	if (p->spool == NULL || !lbd_http_eval(p->x, p->conf->set_body, &text) ||
+	    !lbd_chain_add_copy(&chain, text) || lbd_spool_write(p->spool, &chain) != 0) {
 		lbd_chain_clear(&chain);
 		proxy_refuse(p, 503, 0, "out of memory for proxy_set_body");
 		return false;
 	}
-	p->body_length = (int64_t)lbd_spool_size(ctx->spool);
-	p->keep_body = true;
+	p->body_length = (int64_t)lbd_spool_size(p->spool);
 	return true;
+}
+
+/* Asks for the client's body, or the rest of it.  As proxy_body_begin(). */
+static bool
+body_read(struct proxy *p)
+{
+	bool unknown = p->x->content_length < 0;
+
+	/* HTTP/1.0 knows no chunks, so the length must be found out first */
+	p->streaming = !p->conf->request_buffering && !(unknown && p->conf->http_version == 10);
+	p->body_length = p->x->content_length;
+	lbd_http_body_start(p->x, PROXY_SEND_LOW);
+	return p->streaming;
 }
 
 bool
@@ -55,33 +66,28 @@ proxy_body_begin(struct proxy *p)
 		return body_replace(p);
 	if (!has_body(p))
 		return true;
-	if (ctx->spool_done) { /* read before an internal redirect */
-		p->body_length = (int64_t)lbd_spool_size(ctx->spool);
-		return true;
-	}
-	if (ctx->spool != NULL) {
-		proxy_refuse(p, 502, 0,
-			     "the request body is gone: it was streamed to another server");
+	if (ctx->spool_lost) {
+		proxy_refuse(p, 502, 0, "the request body is gone: it went to another server");
 		return false;
 	}
-	ctx->spool = spool_new(p);
-	if (ctx->spool == NULL) {
+	if (ctx->spool == NULL)
+		ctx->spool = spool_new(p);
+	p->spool = ctx->spool;
+	if (p->spool == NULL) {
 		proxy_refuse(p, 503, 0, "out of memory for a request body");
 		return false;
 	}
-	p->streaming = !p->conf->request_buffering &&
-		       !(p->x->content_length < 0 && p->conf->http_version == 10);
-	p->body_length = p->x->content_length;
-	lbd_http_body_start(p->x, PROXY_SEND_LOW);
-	return p->streaming;
+	if (!p->x->body_done || !lbd_chain_empty(&p->x->body) || p->x->body_received == 0)
+		return body_read(p);
+	p->body_length = (int64_t)lbd_spool_size(p->spool); /* read before an internal redirect */
+	return true;
 }
 
 /* Buffered: keeps what came, and begins when that is all. */
 static void
 body_collect(struct proxy *p)
 {
-	struct proxy_ctx *ctx = proxy_ctx(p->x);
-	int rc = lbd_spool_write(ctx->spool, &p->x->body);
+	int rc = lbd_spool_write(p->spool, &p->x->body);
 
 	if (rc != 0) {
 		proxy_refuse(p, rc == -ENOMEM ? 503 : 500, -rc,
@@ -93,8 +99,7 @@ body_collect(struct proxy *p)
 		lbd_http_body_taken(p->x);
 		return;
 	}
-	ctx->spool_done = true;
-	p->body_length = (int64_t)lbd_spool_size(ctx->spool);
+	p->body_length = (int64_t)lbd_spool_size(p->spool);
 	proxy_begin(p);
 }
 
@@ -144,7 +149,7 @@ call_give(struct proxy *p, struct lbd_chain *chain, bool last)
 static bool
 send_kept(struct proxy *p, bool whole)
 {
-	struct lbd_spool *spool = proxy_ctx(p->x)->spool;
+	struct lbd_spool *spool = p->spool;
 	uint64_t size = lbd_spool_size(spool);
 
 	while (p->body_at < size && lbd_call_queued(p->call) <= PROXY_SEND_LOW) {
@@ -168,7 +173,7 @@ send_kept(struct proxy *p, bool whole)
 static void
 keep_copy(struct proxy *p, const struct lbd_chain *chain)
 {
-	struct lbd_spool *spool = proxy_ctx(p->x)->spool;
+	struct lbd_spool *spool = p->spool;
 	struct lbd_chain copy = LBD_CHAIN_INIT;
 
 	if (!p->keep_body)
@@ -176,6 +181,7 @@ keep_copy(struct proxy *p, const struct lbd_chain *chain)
 	if (lbd_spool_size(spool) + chain->n > lbd_http_body_buffer_size(p->x) ||
 	    !lbd_chain_share(&copy, chain) || lbd_spool_write(spool, &copy) != 0)
 		p->keep_body = false;
+	proxy_ctx(p->x)->spool_lost = !p->keep_body;
 	lbd_chain_clear(&copy);
 }
 
@@ -186,7 +192,7 @@ send_streamed(struct proxy *p)
 	struct lbd_http *x = p->x;
 	struct lbd_chain chain = LBD_CHAIN_INIT;
 
-	if (p->keep_body && p->body_at < lbd_spool_size(proxy_ctx(x)->spool))
+	if (p->keep_body && p->body_at < lbd_spool_size(p->spool))
 		return; /* the kept part goes first and is not through yet */
 	if (lbd_call_queued(p->call) > PROXY_SEND_LOW ||
 	    (lbd_chain_empty(&x->body) && !x->body_done))

@@ -178,12 +178,12 @@ ready_plan(struct lbd_conf *cf, struct proxy_conf *c, const struct proxy_conf *o
 	bool given =
 		c->set_headers != NULL && (outer == NULL || c->set_headers != outer->set_headers);
 
-	if (!given && outer_plan != NULL && c->set_header_inherit != 0) {
+	if (!given && outer_plan != NULL && c->set_header_inherit != INHERIT_OFF) {
 		c->plan = outer_plan;
 		return true;
 	}
 	c->plan = plan_make(cf, given ? c->set_headers : NULL,
-			    given && c->set_header_inherit == 2 ? outer_plan : NULL);
+			    given && c->set_header_inherit == INHERIT_MERGE ? outer_plan : NULL);
 	return c->plan != NULL;
 }
 

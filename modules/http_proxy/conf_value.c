@@ -88,7 +88,6 @@ proxy_set_backoff(struct lbd_conf *cf, const struct lbd_directive *d, void *conf
 	struct proxy_backoff *b = row_new(cf, sizeof(*b));
 	struct lbd_str v;
 
-	(void)d;
 	if (b == NULL)
 		return lbd_conf_error(cf, 0, "out of memory");
 	if (lbd_conf_msec(cf, 1, lbd_conf_arg(cf, 1), &b->base_ms) != 0)
@@ -107,9 +106,7 @@ proxy_set_backoff(struct lbd_conf *cf, const struct lbd_directive *d, void *conf
 		} else {
 			lbd_conf_error(cf, i, "unknown parameter \"%.*s\"",
 				       LBD_FMT(lbd_conf_arg(cf, i)));
-			lbd_conf_help(
-				cf,
-				"syntax: proxy_next_upstream_backoff time [max=time] [jitter=percent];");
+			lbd_conf_help(cf, "syntax: %s time [max=time] [jitter=percent];", d->name);
 			return -1;
 		}
 	}

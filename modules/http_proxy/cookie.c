@@ -52,6 +52,15 @@ flag_read(struct proxy_cookie_flags *c, struct lbd_str word)
 	return false;
 }
 
+static int
+flag_unknown(struct lbd_conf *cf, unsigned i)
+{
+	lbd_conf_error(cf, i, "\"%.*s\" is no cookie flag", LBD_FMT(lbd_conf_arg(cf, i)));
+	lbd_conf_help(cf, "allowed are secure, httponly, samesite=strict, samesite=lax, "
+			  "samesite=none, nosecure, nohttponly, nosamesite");
+	return -1;
+}
+
 int
 proxy_set_cookie_flags(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 {
@@ -65,11 +74,7 @@ proxy_set_cookie_flags(struct lbd_conf *cf, const struct lbd_directive *d, void 
 	r->off = lbd_conf_argc(cf) == 2 && lbd_str_eq(name, LBD_STR("off"));
 	for (unsigned i = 2; i < lbd_conf_argc(cf); i++) {
 		if (!flag_read(r, lbd_conf_arg(cf, i)))
-			return lbd_conf_error(
-				cf, i,
-				"\"%.*s\" is no cookie flag; allowed are secure, httponly, "
-				"samesite=strict|lax|none, and the first two and samesite with \"no\" before them",
-				LBD_FMT(lbd_conf_arg(cf, i)));
+			return flag_unknown(cf, i);
 	}
 	if (name.n > 0 && name.p[0] == '~')
 		r->regex = lbd_regex_compile(cf, 1, lbd_str_skip(name, 1), true);

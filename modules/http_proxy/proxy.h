@@ -19,23 +19,21 @@
 #include <lbd/regex.h>
 
 enum {
-	PROXY_SEND_LOW =
-		64 * 1024, /* request bytes queued towards the server: more is read below it */
-	PROXY_PIECE = 128 * 1024, /* of a kept body, sent at a time */
-	PROXY_QUEUE_MIN =
-		32 *
-		1024, /* towards the client; above the core's low mark, so that drained() comes */
-	PROXY_SMALL_PIECE = 1024, /* of a response: copied together when it has to wait */
+	PROXY_SEND_LOW = 64 * 1024,  /* request bytes queued: below it more is read */
+	PROXY_PIECE = 128 * 1024,    /* of a kept body, sent at a time */
+	PROXY_QUEUE_MIN = 32 * 1024, /* to the client; over the core's low mark */
+	PROXY_LOOK_MS = 1000,        /* how often the queue of a client that may be gone is seen */
+	PROXY_SMALL_PIECE = 1024,    /* of a response: copied together when it has to wait */
 };
 
 /* A constant proxy_pass, or what one with variables came to. */
 struct proxy_target {
 	struct lbd_upstream *upstream;
-	struct lbd_str host; /* $proxy_host */
-	struct lbd_str port; /* $proxy_port */
-	struct lbd_str uri; /* URI part, starts with '/'; empty: none */
-	struct lbd_str url; /* all of it */
-	struct lbd_str prefix; /* of the location; replaced by uri */
+	struct lbd_str host;           /* $proxy_host */
+	struct lbd_str port;           /* $proxy_port */
+	struct lbd_str uri;            /* URI part, starts with '/'; empty: none */
+	struct lbd_str url;            /* all of it */
+	struct lbd_str prefix;         /* of the location; replaced by uri */
 	const struct lbd_value *value; /* holds variables: evaluated per request; else NULL */
 };
 
@@ -70,8 +68,8 @@ struct proxy_plan {
 /* proxy_redirect, proxy_cookie_domain, proxy_cookie_path: first match wins. */
 struct proxy_rewrite {
 	struct proxy_rewrite *next;
-	bool off; /* nothing is rewritten here */
-	bool standard; /* proxy_redirect default */
+	bool off;                        /* nothing is rewritten here */
+	bool standard;                   /* proxy_redirect default */
 	const struct lbd_value *pattern; /* prefix, or whole domain; NULL with regex */
 	struct lbd_regex *regex;
 	const struct lbd_value *replacement;
@@ -90,8 +88,8 @@ struct proxy_cookie_flags {
 	bool off;
 	const struct lbd_value *name; /* NULL with regex */
 	struct lbd_regex *regex;
-	uint32_t flags; /* enum cookie_flag */
-	struct lbd_str samesite; /* "Strict", or empty */
+	uint32_t flags;               /* enum cookie_flag */
+	struct lbd_str samesite;      /* "Strict", or empty */
 };
 
 enum next_when {
@@ -110,9 +108,11 @@ enum { NEXT_CODE_MIN = 400, NEXT_CODE_MAX = 599 };
 
 /* proxy_next_upstream */
 struct proxy_next {
-	uint32_t when; /* enum next_when */
+	uint32_t when;     /* enum next_when */
 	uint64_t codes[4]; /* a bit per status from NEXT_CODE_MIN on */
 };
+
+enum header_inherit { INHERIT_OFF, INHERIT_ON, INHERIT_MERGE };
 
 enum ignored_field {
 	IGNORE_REDIRECT = 1,
@@ -128,13 +128,13 @@ struct proxy_buffers {
 
 struct proxy_conf {
 	struct proxy_target *target;
-	uint32_t http_version; /* 10 or 11 */
+	uint32_t http_version;            /* 10 or 11 */
 	const struct lbd_value *method;
 	struct proxy_header *set_headers; /* of this level or inherited, not merged */
-	uint32_t set_header_inherit; /* 0 off, 1 on, 2 merge */
+	uint32_t set_header_inherit;      /* enum header_inherit */
 	bool pass_headers, pass_body, pass_trailers;
 	const struct lbd_value *set_body;
-	bool upgrade; /* websocket is forwarded */
+	bool upgrade;                     /* websocket is forwarded */
 	bool buffering, request_buffering, ignore_abort;
 	size_t buffer_size, busy_size;
 	struct proxy_buffers buffers;
@@ -142,16 +142,16 @@ struct proxy_conf {
 	bool socket_keepalive;
 	size_t rcvbuf, sndbuf;
 	uint64_t connect_timeout, send_timeout, read_timeout, header_timeout, request_timeout;
-	uint64_t tunnel_timeout; /* 0: read_timeout */
-	struct proxy_next *next; /* NULL: error and timeout */
-	int64_t next_tries; /* 0: as many as servers */
+	uint64_t tunnel_timeout;          /* 0: read_timeout */
+	struct proxy_next *next;          /* NULL: error and timeout */
+	int64_t next_tries;               /* 0: as many as servers */
 	uint64_t next_timeout;
 	struct proxy_backoff *backoff;
 	bool intercept;
 	struct proxy_rewrite *redirects, *cookie_domains, *cookie_paths;
 	struct proxy_cookie_flags *cookie_flags;
 	struct proxy_name *hide, *pass;
-	uint32_t ignore; /* enum ignored_field */
+	uint32_t ignore;                  /* enum ignored_field */
 
 	/* derived in conf_ready() */
 	const struct proxy_plan *plan;
@@ -173,46 +173,47 @@ struct proxy_backoff {
 
 /* One exchange that is being proxied.  From the exchange's pool. */
 struct proxy {
-	struct lbd_http *x; /* borrowed */
+	struct lbd_http *x;            /* borrowed */
 	const struct proxy_conf *conf; /* borrowed */
 	struct proxy_target to;
 	struct lbd_pick pick;
-	struct lbd_call *call; /* owned; NULL between attempts */
-	struct lbd_buf *head; /* owned: the request's head, for all attempts */
-	struct lbd_buf *tail; /* owned: small pieces of a slow response are copied to it */
+	struct lbd_call *call;         /* owned; NULL between attempts */
+	struct lbd_buf *head;          /* owned: the request's head, for all attempts */
+	struct lbd_spool *spool;       /* borrowed from ctx, or of set_body */
+	struct lbd_buf *tail;          /* owned: small pieces of a slow response are copied to it */
 	size_t head_n, tail_n;
-	struct lbd_http_timer *deadline, *head_timer, *pause_timer; /* NULL until needed */
+	struct lbd_http_timer *deadline, *head_timer, *pause_timer, *look_timer;
 	struct lbd_str bind;
-	uint64_t begin_ms; /* proxying began: body included */
-	uint64_t start_ms; /* of the first attempt */
-	uint64_t attempt_ms; /* of this one */
-	uint64_t pauses; /* between attempts so far */
-	uint64_t retry_after_ms; /* asked for by a server */
-	int64_t body_length; /* to be sent; -1: unknown */
-	uint64_t body_at; /* bytes of the kept body given to this call */
-	size_t queue_max; /* towards the client */
-	unsigned extra_tries; /* waits for a live server, and what was tried before one */
-	unsigned attempts_before; /* of x: made before an internal redirect */
-	int last_status; /* 502 or 504, of the last failure */
+	uint64_t begin_ms;             /* proxying began: body included */
+	uint64_t start_ms;             /* of the first attempt */
+	uint64_t attempt_ms;           /* of this one */
+	uint64_t pauses;               /* between attempts so far */
+	uint64_t retry_after_ms;       /* asked for by a server */
+	int64_t body_length;           /* to be sent; -1: unknown */
+	uint64_t body_at;              /* bytes of the kept body given to this call */
+	size_t queue_max;              /* towards the client */
+	unsigned extra_tries;          /* waits for a live server, and what was tried before one */
+	unsigned attempts_before;      /* of x: made before an internal redirect */
+	int last_status;               /* 502 or 504, of the last failure */
 	struct lbd_response *response; /* the call's, from head to end */
 	struct lbd_fields fields, trailers; /* of the response, for variables */
-	bool streaming; /* the body goes on while it comes */
-	bool keep_body; /* what was sent is still in ctx->spool */
-	bool body_sent; /* completely given to this call */
-	bool keep_alive; /* the head lets the connection be reused */
-	bool upgrade; /* the head asks for an upgrade */
-	bool fresh; /* next attempt: on a new connection, same server */
-	bool head_method; /* HEAD is sent */
-	bool paused; /* reading of the response */
-	bool answered; /* the response's head was passed on */
-	bool over; /* the exchange is refused, cut or finished: touch nothing */
+	bool streaming;                /* the body goes on while it comes */
+	bool keep_body;                /* what was sent is still in spool */
+	bool body_sent;                /* completely given to this call */
+	bool keep_alive;               /* the head lets the connection be reused */
+	bool upgrade;                  /* the head asks for an upgrade */
+	bool fresh;                    /* next attempt: on a new connection, same server */
+	bool head_method;              /* HEAD is sent */
+	bool paused;                   /* reading of the response */
+	bool answered;                 /* the response's head was passed on */
+	bool over;                     /* the exchange is refused, cut or finished: touch nothing */
 };
 
 /* Survives internal redirects, for variables and a body that was read already. */
 struct proxy_ctx {
 	struct proxy *p;
-	struct lbd_spool *spool;
-	bool spool_done; /* it is the whole body */
+	struct lbd_spool *spool; /* what of the body was taken so far */
+	bool spool_lost;         /* not any more: it was too much */
 };
 
 extern struct lbd_module lbd_module;

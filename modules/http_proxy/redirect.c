@@ -52,9 +52,8 @@ proxy_set_redirect(struct lbd_conf *cf, const struct lbd_directive *d, void *con
 			return -1;
 		}
 		if (r->standard && c->target != NULL && c->target->value != NULL)
-			return lbd_conf_error(
-				cf, 1,
-				"\"proxy_redirect default\" cannot be used with \"proxy_pass\" with variables");
+			return lbd_conf_error(cf, 1, "\"proxy_redirect default\" cannot be used "
+						     "with variables in \"proxy_pass\"");
 	} else if (proxy_rewrite_read(cf, r, false) != 0) {
 		return -1;
 	}

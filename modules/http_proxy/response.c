@@ -117,6 +117,7 @@ static bool
 follow_redirect(struct proxy *p, const struct lbd_fields *f)
 {
 	const struct lbd_field *to = lbd_fields_find(f, LBD_FIELD_X_ACCEL_REDIRECT);
+	struct lbd_str uri;
 
 	if (to == NULL || (p->conf->ignore & IGNORE_REDIRECT) != 0 || to->value.n == 0)
 		return false;
@@ -124,14 +125,14 @@ follow_redirect(struct proxy *p, const struct lbd_fields *f)
 		if (survives_redirect(&f->v[i]))
 			pass_field(p, &f->v[i]);
 	}
+	uri = to->value;
 	drop_answer(p);
-	if (to->value.p[0] == '/' || to->value.p[0] == '@')
-		lbd_http_redirect(p->x, to->value);
+	if (uri.p[0] == '@' || (uri.p[0] == '/' && lbd_http_decode_uri(p->x, to->value, &uri)))
+		lbd_http_redirect(p->x, uri);
 	else
-		lbd_http_refuse(
-			p->x, 502, LBD_LOG_ERROR, 0,
-			"X-Accel-Redirect to \"%.*s\", which is neither a path nor a named location",
-			LBD_FMT(to->value));
+		lbd_http_refuse(p->x, 502, LBD_LOG_ERROR, 0,
+				"X-Accel-Redirect to \"%.*s\", which is no safe path and no name",
+				LBD_FMT(to->value));
 	return true;
 }
 
@@ -297,6 +298,35 @@ compact(struct proxy *p, struct lbd_chain *chain)
 	lbd_chain_move(chain, &out);
 }
 
+/*
+ * A client that left is not told to proxy_ignore_client_abort, and then drained() never comes: so
+ * the queue is looked at from time to time.
+ */
+static void
+look_again(struct lbd_http *x, void *arg)
+{
+	struct proxy *p = arg;
+
+	if (p->over || !p->paused)
+		return;
+	if (lbd_http_queued(x) <= p->queue_max)
+		proxy_response_drained(x);
+	else
+		lbd_http_timer_set(p->look_timer, PROXY_LOOK_MS);
+}
+
+static void
+response_pause(struct proxy *p)
+{
+	p->paused = true;
+	lbd_call_pause(p->call);
+	if (p->conf->ignore_abort &&
+	    !proxy_timer_start(p, &p->look_timer, look_again, PROXY_LOOK_MS)) {
+		proxy_stop(p);
+		lbd_http_cut(p->x, "out of memory");
+	}
+}
+
 void
 proxy_response_body(struct proxy *p, struct lbd_chain *chain)
 {
@@ -307,10 +337,8 @@ proxy_response_body(struct proxy *p, struct lbd_chain *chain)
 	if (lbd_http_queued(x) > PROXY_SMALL_PIECE)
 		compact(p, chain);
 	lbd_http_reply_body(x, chain, false);
-	if (!p->over && p->call != NULL && !p->paused && lbd_http_queued(x) > p->queue_max) {
-		p->paused = true;
-		lbd_call_pause(p->call);
-	}
+	if (!p->over && p->call != NULL && !p->paused && lbd_http_queued(x) > p->queue_max)
+		response_pause(p);
 }
 
 void

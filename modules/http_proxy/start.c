@@ -26,6 +26,8 @@ proxy_stop(struct proxy *p)
 		lbd_http_timer_set(p->deadline, 0);
 	if (p->pause_timer != NULL)
 		lbd_http_timer_set(p->pause_timer, 0);
+	if (p->look_timer != NULL)
+		lbd_http_timer_set(p->look_timer, 0);
 }
 
 /* The pool ends: whatever was forgotten. */

@@ -175,9 +175,8 @@ target_evaluate(struct proxy *p)
 	if (p->to.upstream == NULL)
 		p->to.upstream = lbd_upstream_literal(pool, u.authority, 80);
 	if (p->to.upstream == NULL)
-		return target_refuse(
-			p, 502, url,
-			"it is neither an upstream nor an address, and looking names up per request is planned");
+		return target_refuse(p, 502, url, "it is neither an upstream nor an address, and "
+						  "looking names up per request is planned");
 	return true;
 }
 

@@ -22,6 +22,9 @@ for my $path ("$top/conf/lbd.conf", sort glob "$top/conf/examples/*.conf") {
 	$text =~ s{^(\s*listen\s+(?:[\w.\[\]:*]*:)?)(\d+)\b}{
 		$ports{$2} //= keys %ports; "$1%%PORT_$ports{$2}%%"
 	}gme;
+	# and in folders that exist
+	$text =~ s{/var/log/lbd/}{%%DIR%%/logs/}g;
+	$text =~ s{/run/lbd/}{%%DIR%%/}g;
 	my $lbd = Lbd->new(conf => $text, files => \%files, start => 0);
 	my ($code, $out) = $lbd->run_test;
 

@@ -78,6 +78,10 @@ http {
 		location /pause/ { proxy_pass http://bad; proxy_next_upstream_backoff 20ms jitter=0; }
 		location /once/ { proxy_pass http://once; }
 		location /stream/ { proxy_pass http://bad; proxy_request_buffering off; }
+		location /page/ { proxy_pass http://bad; proxy_next_upstream off; error_page 502 = \@next; }
+		location /pagestream/ { proxy_pass http://bad; proxy_next_upstream off; proxy_request_buffering off;
+			error_page 502 = \@next; }
+		location \@next { proxy_pass http://$g; }
 		location /header/ { proxy_pass http://bad; proxy_read_timeout 20s; proxy_header_timeout 300ms; }
 		location /whole/ { proxy_pass http://alone; proxy_read_timeout 20s; proxy_request_timeout 300ms; }
 	}
@@ -121,6 +125,8 @@ my @cases = (
 	['/late/hang', 'GET', 504],
 	['/pause/close', 'GET', 200, 'good GET '],
 	['/stream/close', 'PUT', 200, 'good PUT b'],
+	['/page/close', 'PUT', 200, 'good PUT b'],
+	['/pagestream/close', 'PUT', 200, 'good PUT b'],
 	['/header/hang', 'GET', 200, 'good GET '],
 	['/whole/hang', 'GET', 504],
 );

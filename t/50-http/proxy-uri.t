@@ -24,7 +24,7 @@ http {
 	server {
 		listen 127.0.0.1:%%PORT_0%%;
 		location /plain { proxy_pass http://$a; }
-		location /root/ { proxy_pass http://$a/; }
+		location /top/ { proxy_pass http://$a/; }
 		location /name/ { proxy_pass http://$a/new/; }
 		location /noslash { proxy_pass http://$a/new; }
 		location /odd/ { proxy_pass http://$a/x?y=; }
@@ -54,13 +54,13 @@ my @cases = (
 	['/plain/a/../b', '/plain/a/../b'],
 	['/plain//x%20y?q=%41&r=/../', '/plain//x%20y?q=%41&r=/../'],
 	['/plain?', '/plain?'],
-	['/root/', '/'],
-	['/root/a/b?c', '/a/b?c'],
-	['/root/a%20b', '/a%20b'],
-	['/root/a%2fb', '/a/b'],
-	['/root/%25', '/%25'],
-	['/root/x%3fy', '/x%3Fy'],
-	['/root/a/../b/./c//d', '/b/c/d'],
+	['/top/', '/'],
+	['/top/a/b?c', '/a/b?c'],
+	['/top/a%20b', '/a%20b'],
+	['/top/a%2fb', '/a/b'],
+	['/top/%25', '/%25'],
+	['/top/x%3fy', '/x%3Fy'],
+	['/top/a/../b/./c//d', '/b/c/d'],
 	['/name/a', '/new/a'],
 	['/name/?x=%20', '/new/?x=%20'],
 	['/noslash/a', '/new/a'],

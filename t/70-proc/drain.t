@@ -8,6 +8,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
+use File::Temp;
 use Lbd;
 use Test::More;
 
@@ -18,8 +19,7 @@ my $origin = http_backend(sub {
 	# answers when the test says so
 	wait_for(sub { -e "$b->{gate}" }) if $q->{target} eq '/slow';
 	return [200, [], "done\n"];
-}, gate => "/tmp/lbd-gate-$$");
-END { unlink "/tmp/lbd-gate-$$" if defined $origin && $origin->{owner} == $$ }
+}, gate => File::Temp::tempdir(CLEANUP => 1) . '/open');
 
 sub site {
 	my ($more) = @_;

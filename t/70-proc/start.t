@@ -56,7 +56,7 @@ rename $lbd->log_path, $lbd->log_path . '.1';
 $lbd->signal('USR1');
 ok(wait_for(sub { -e $lbd->log_path }), 'USR1');
 $lbd->signal('HUP');
-ok($lbd->wait_log(qr/signal HUP received from \d+; reload is not available/), 'HUP');
+ok($lbd->wait_log(qr/signal HUP received from \d+; no reload/), 'HUP');
 $lbd->stop('QUIT');
 ok(!-e $lbd->pid_path, 'pid file is gone');
 

@@ -15,7 +15,7 @@ plan skip_all => 'no manual pages yet' unless @pages;
 
 for my $page (@pages) {
 	# a page may name one that is installed elsewhere
-	my @said = grep { !/referenced manual not found/ } `mandoc -T lint -W warning '$page' 2>&1`;
+	my @said = grep { !/referenced manual not found/ } `mandoc -T lint -W style '$page' 2>&1`;
 	is(join('', @said), '', $page =~ s{.*/}{}r);
 }
 done_testing();

@@ -232,7 +232,7 @@ sub wait_exit {
 	my ($self, $deadline) = @_;
 
 	return undef if !wait_for(sub { !$self->is_running }, $deadline // $self->{deadline});
-	my $st = $self->{status};
+	my $st = $self->{status} // return undef; # it never ran
 	return WIFSIGNALED($st) ? -WTERMSIG($st) : WEXITSTATUS($st);
 }
 

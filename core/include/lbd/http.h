@@ -127,7 +127,7 @@ struct lbd_http {
 	bool head_sent;                    /* lbd_http_reply_head() was called */
 	bool websocket;                    /* Upgrade: websocket with Connection: upgrade asked for, GET, 1.1 */
 	bool uri_changed;                  /* uri is not what target says any more (rewrite, redirect) */
-	bool location_rewritten;           /* ... and was changed by "rewrite ... break" in the chosen location */
+	bool location_rewritten;           /* ... by "rewrite ... break" in the location */
 
 	/* The request body as it arrives: see lbd_http_body_start(). */
 	struct lbd_chain body;             /* decoded bytes not yet taken */

@@ -30,13 +30,13 @@ enum lbd_call_end {
 	LBD_CALL_CONNECT_TIMEOUT,
 	LBD_CALL_SEND,            /* connection failed while sending: err */
 	LBD_CALL_SEND_TIMEOUT,
-	LBD_CALL_CLOSED,          /* closed or reset before the head was complete: err (0: clean end) */
+	LBD_CALL_CLOSED,          /* ended before the head was complete: err (0: clean end) */
 	LBD_CALL_READ_TIMEOUT,    /* no byte for read_timeout, before or after the head */
 	LBD_CALL_INVALID,         /* not HTTP, or ambiguous: reason */
 	LBD_CALL_TOO_BIG,         /* head over head_max */
-	LBD_CALL_TRUNCATED,       /* ended before the body was complete: err (0: clean end) */
+	LBD_CALL_TRUNCATED,       /* ... before the body was: err (0: clean end) */
 	LBD_CALL_MEMORY,
-	LBD_CALL_TUNNELLED,       /* lbd_call_tunnel() took the connection, and the tunnel is over */
+	LBD_CALL_TUNNELLED,       /* the tunnel of lbd_call_tunnel() is over */
 };
 
 struct lbd_call_result {
@@ -67,8 +67,9 @@ struct lbd_response {
 struct lbd_call_ops {
 	/* May be NULL; not called for an idle connection. */
 	void (*connected)(struct lbd_call *c, void *owner);
-	/* 1xx but 101; fields are valid for the call only.  May be NULL. */
-	void (*interim)(struct lbd_call *c, void *owner, int status, const struct lbd_fields *fields);
+	/* 1xx but 101; fields are valid inside only.  May be NULL. */
+	void (*interim)(struct lbd_call *c, void *owner, int status,
+		const struct lbd_fields *fields);
 	void (*head)(struct lbd_call *c, void *owner, struct lbd_response *r);
 	/* Body bytes: take them out of chain (what is left is dropped). */
 	void (*body)(struct lbd_call *c, void *owner, struct lbd_chain *chain);
@@ -84,16 +85,16 @@ struct lbd_call_conf {
 	const struct lbd_log *log;
 	struct lbd_upstream *upstream;
 	struct lbd_server *server;
-	/* To connect; without progress while sending; between reads once all is sent.  0: no limit. */
+	/* To connect; to send without progress; between reads once all is sent.  0: no limit. */
 	uint64_t connect_timeout_ms, send_timeout_ms, read_timeout_ms;
 	size_t head_max;               /* response head, all interim ones together too */
 	size_t low_mark;               /* of the output queue */
-	bool body;                     /* lbd_call_send() follows; else the head is the whole request */
+	bool body;                     /* lbd_call_send() follows; else the head is all */
 	bool fresh;                    /* do not take an idle connection */
 	bool keep;                     /* put it back when clean */
 	bool no_body_expected;         /* as for method HEAD */
 	bool upgrade;                  /* the head asks for an upgrade; else a 101 is invalid */
-	bool careful;                  /* look at an idle connection once more before using it (POST) */
+	bool careful;                  /* look twice at an idle connection (POST) */
 	enum lbd_http_method method;   /* as sent; what matters is whether it is HEAD */
 	struct lbd_str bind;           /* "": any; literal address, with or without port */
 	bool bind_transparent;
@@ -170,13 +171,19 @@ LBD_API struct lbd_str lbd_http_body_temp_path(const struct lbd_http *x);
 LBD_API bool lbd_http_client_done(const struct lbd_http *x);
 
 /*
- * A path as it stands in Location: with scheme, host and port in front, as absolute_redirect and its
- * kin say.  p NULL without memory.
+ * A path as it stands in Location: with scheme, host and port in front, as absolute_redirect and
+ * its kin say.  p NULL without memory.
  */
 LBD_API struct lbd_str lbd_http_absolute(struct lbd_http *x, struct lbd_str path);
 
 /* Escapes a decoded path (or a part of one) for a request target.  False without memory. */
 LBD_API bool lbd_http_escape_uri(struct lbd_http *x, struct lbd_str s, struct lbd_str *out);
+
+/*
+ * A URI from outside ("/a%20b?c", what X-Accel-Redirect says) for lbd_http_redirect(): the path
+ * decoded and its dots resolved, "?" and the query behind it.  False: unsafe, or without memory.
+ */
+LBD_API bool lbd_http_decode_uri(struct lbd_http *x, struct lbd_str s, struct lbd_str *out);
 
 /*
  * A one-shot timer that dies with x: fn(x, arg) is called once, from the loop.  Setting it replaces

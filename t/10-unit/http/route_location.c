@@ -54,8 +54,12 @@ static void
 test_order(void)
 {
 	paths("order",
-		"location /a { mark a; }\nlocation /a/b/c { mark abc; }\nlocation /a/b { mark ab; }\n"
-		"location /a-b { mark dash; }\nlocation /a/b/c/d/e { mark abcde; }\nlocation = /a/b/b { mark eq; }\n"
+		"location /a { mark a; }\n"
+		"location /a/b/c { mark abc; }\n"
+		"location /a/b { mark ab; }\n"
+		"location /a-b { mark dash; }\n"
+		"location /a/b/c/d/e { mark abcde; }\n"
+		"location = /a/b/b { mark eq; }\n"
 		"location /a/z { mark az; }\nlocation /b { mark b; }\n",
 		(const struct path[]){ { "/a", "a" }, { "/a/", "a" }, { "/a-", "a" },
 		{ "/a-b", "dash" },
@@ -77,7 +81,9 @@ test_nested(void)
 		"	location ~ y$ { mark ay; }\n"
 		"}\n"
 		"location ^~ /p/ { mark p; location ~ z$ { mark pz; } }\n"
-		"location /q/ { mark q; location ^~ /q/r { mark qr; } location ~ x$ { mark qx; } }\n"
+		"location /q/ { mark q;\n"
+		"	location ^~ /q/r { mark qr; } location ~ x$ { mark qx; }\n"
+		"}\n"
 		"location ~ [xyz]$ { mark re; location ~ /in { mark rein; } }\n",
 		(const struct path[]){ { "/a/", "a" }, { "/a/b/", "ab" }, { "/a/b/x", "abx" },
 			{ "/a/b/y", "ay" }, { "/a/b/z", "re" }, { "/a/e", "ae" }, { "/a/ey", "ay" },
@@ -90,7 +96,8 @@ static void
 test_slash(void)
 {
 	paths("proxied with a slash",
-		"location /a/ { mark a; test_pass; }\nlocation /b/ { mark b; }\nlocation = /c { mark c; }\n"
+		"location /a/ { mark a; test_pass; }\nlocation /b/ { mark b; }\n"
+		"location = /c { mark c; }\n"
 		"location /c/ { mark cs; test_pass; }\nlocation /d/ { mark d; test_pass; }\n"
 		"location /d { mark dd; }\nlocation ~ ^/a$ { mark re; }\nlocation /e { mark e;\n"
 		"	location /e/f/ { mark ef; test_pass; } }\n",

@@ -62,7 +62,8 @@ test_fallback(void)
 		(const struct host[]){ { "a", "a" }, { "b", "b" }, { "c", "b" }, { "", "b" },
 		{ NULL, NULL } });
 	hosts("a name on another port is not a name here",
-		"server { " LISTEN " mark a; server_name a; }\nserver { " LISTEN " mark b; server_name b; }\n"
+		"server { " LISTEN " mark a; server_name a; }\n"
+		"server { " LISTEN " mark b; server_name b; }\n"
 		"server { listen 127.0.0.1:81; mark c; server_name c; }\n",
 		(const struct host[]){ { "b", "b" }, { "c", "a" }, { NULL, NULL } });
 }
@@ -119,7 +120,8 @@ test_errors(void)
 		const char *text, *want;
 		bool is_warning;
 	} v[] = {
-		{ "server { listen 127.0.0.1:80 default_server; } server { listen 127.0.0.1:80 default; }",
+		{ "server { listen 127.0.0.1:80 default_server; } "
+		  "server { listen 127.0.0.1:80 default; }",
 		  "a second default server for 127.0.0.1:80; the first is at lbd.conf:1", false },
 		{ "server { " LISTEN " " LISTEN " }", "this server listens on 127.0.0.1:80 already",
 		  false },

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * For tests of routing: loads an http block, and asks which server and location a request gets. 
+ * For tests of routing: loads an http block, and asks which server and location a request gets.
  * Locations are told apart by "mark NAME;", a directive of a module that is made here; "test_pass;"
  * marks those that pass requests on.
  */
