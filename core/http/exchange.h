@@ -40,7 +40,7 @@ struct client {
 	struct deferred next;           /* look at what is waiting in in */
 	uint64_t number;                /* $connection */
 	uint64_t born_ms;
-	uint64_t head_start_ms;         /* first byte of the current head */
+	uint64_t head_start_ms;         /* first byte of the current head; while idle: since when */
 	uint64_t acked;                 /* send progress at the last look */
 	uint64_t linger_until;
 	const struct http_conf *c;      /* borrowed from conf: the last exchange's location, at first the port's */
@@ -164,6 +164,9 @@ struct client_counts {
 };
 extern struct client_counts client_counts;
 extern bool clients_draining;
+
+/* reclaim.c: idle clients give way when worker_connections is reached. */
+void reclaim_start(struct loop *loop);
 
 /* body.c: the request body. */
 void body_input(struct exchange *x);          /* bytes are in client->in: decode what is wanted, tell the handler */

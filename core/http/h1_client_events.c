@@ -150,7 +150,8 @@ on_drained(struct conn *conn)
 
 /*
  * The server may have answered before it stopped listening (413 and a reset, say), so what was
- * received comes first: the end, or the read timeout, will follow.
+ * received comes first: the end, or the read timeout, will follow.  It has nothing to answer when
+ * the memory was short on our side: it waits for the rest.
  */
 static void
 on_send_failed(struct conn *conn, int err)
@@ -161,7 +162,9 @@ on_send_failed(struct conn *conn, int err)
 		return;
 	c->send_err = err;
 	c->heard_ms = call_now(c);
-	if (conn->flags & CONN_EOF)
+	if (err == ENOMEM || err == ENOBUFS)
+		call_finish(c, LBD_CALL_MEMORY, err, NULL);
+	else if (conn->flags & CONN_EOF)
 		call_finish(c, LBD_CALL_SEND, err, NULL);
 	else
 		call_timer(c);

@@ -22,7 +22,6 @@ enum {
 	IN_HIGH = 64 * 1024,
 	OUT_HIGH = 64 * 1024,
 	OUT_LOW = 16 * 1024,
-	RECLAIM_PART = 32, /* of the idle clients, closed at a time */
 };
 
 struct lbd_list clients = LBD_LIST_INIT(clients);
@@ -77,7 +76,10 @@ client_timer_send(struct client *cl)
 	conn_timeout(&cl->conn, c->send_timeout);
 }
 
-/* What the client has to do next, and until when. */
+/*
+ * What the client has to do next, and until when.  Where it has to do something besides reading what is queued, the limit
+ * of reading begins when the other one has passed: see client_timeout().
+ */
 void
 client_timer(struct client *cl)
 {
@@ -87,10 +89,6 @@ client_timer(struct client *cl)
 
 	if (conn_is_closing(&cl->conn) || cl->state == CLIENT_TUNNEL)
 		return;
-	if (cl->state >= CLIENT_BUSY && conn_queued(&cl->conn) > 0) {
-		client_timer_send(cl);
-		return;
-	}
 	cl->sending = false;
 	switch (cl->state) {
 	case CLIENT_IDLE:
@@ -110,11 +108,16 @@ client_timer(struct client *cl)
 			ms = c->lingering_timeout;
 		break;
 	case CLIENT_LINGER:
+		if (cl->conn.flags & CONN_FINISHING)
+			break;
 		now = loop_now(cl->conn.loop);
 		ms = now >= cl->linger_until ? 1 : LBD_MIN(c->lingering_timeout, cl->linger_until - now);
 		break;
 	}
-	conn_timeout(&cl->conn, ms);
+	if (ms == 0 && conn_queued(&cl->conn) > 0)
+		client_timer_send(cl);
+	else
+		conn_timeout(&cl->conn, ms);
 }
 
 /* Ends a connection that took too long. */
@@ -508,6 +511,7 @@ client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool cut)
 	}
 	if (keep_alive) {
 		cl->state = CLIENT_IDLE;
+		cl->head_start_ms = loop_now(cl->conn.loop);
 		if (clients_draining && lbd_chain_empty(&cl->in)) {
 			conn_finish(&cl->conn);
 			return;
@@ -528,50 +532,10 @@ client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool cut)
 		client_finish(cl);
 }
 
-static bool
-may_reclaim(const struct client *cl, uint64_t now)
-{
-	return cl->state == CLIENT_IDLE && !cl->reclaimed && !conn_is_closing(&cl->conn) &&
-		now - cl->born_ms >= cl->port->fallback->conf->keepalive_min_timeout;
-}
-
-/*
- * worker_connections is reached: idle keep-alive clients give way, those first that have been
- * idle for longer than most.  A batch at a time, so that looking through all costs little per connection.
- */
-static bool
-clients_reclaim(void)
-{
-	uint64_t now = loop_now(http_loop), sum = 0;
-	unsigned n = 0, closed = 0;
-	struct lbd_list *l, *tmp;
-
-	LBD_LIST_EACH(l, tmp, &clients) {
-		const struct client *cl = LBD_LIST_ITEM(l, struct client, link);
-
-		if (may_reclaim(cl, now)) {
-			sum += now - cl->head_start_ms;
-			n++;
-		}
-	}
-	LBD_LIST_EACH(l, tmp, &clients) {
-		struct client *cl = LBD_LIST_ITEM(l, struct client, link);
-
-		if (closed > n / RECLAIM_PART || !may_reclaim(cl, now) || now - cl->head_start_ms < sum / n)
-			continue;
-		cl->reclaimed = true;
-		conn_slots_promise(1);
-		conn_finish(&cl->conn); /* its last answer may still be on its way */
-		closed++;
-	}
-	return closed > 0;
-}
-
 int
 clients_start(struct loop *loop)
 {
-	(void)loop;
-	conn_slots_on_reclaim(clients_reclaim);
+	reclaim_start(loop);
 	slab_init(&client_slab, sizeof(struct client), 4);
 	return 0;
 }

@@ -42,7 +42,7 @@ control_run(const struct plan *plan, unsigned slot, int channel)
 {
 	struct process *p = &control;
 
-	proc_title_set("lbd: control process");
+	proc_title_set("lbd: control process is starting");
 	process_init(p, ROLE_CONTROL, plan, slot, channel, &events);
 	if (process_become(p) < 0 || process_open(p) < 0 || process_watch(p) < 0 ||
 		control_serve(p) < 0) {

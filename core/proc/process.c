@@ -199,6 +199,9 @@ process_ready(struct process *p)
 {
 	const char *n = p->plan->fail_alloc;
 
+	if (p->role != ROLE_SINGLE)
+		proc_title_set(p->role == ROLE_CONTROL ? "lbd: control process"
+			: "lbd: worker process");
 	log_process_echo(0);
 	/* the master does so when all are ready; whoever reads its output must not wait for us */
 	if (p->role != ROLE_SINGLE && p->plan->core->daemon)

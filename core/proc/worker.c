@@ -186,7 +186,7 @@ worker_live(struct process *p, void (*started)(void))
 int
 worker_run(const struct plan *plan, unsigned slot, int channel)
 {
-	proc_title_set("lbd: worker process");
+	proc_title_set("lbd: worker process is starting");
 	process_init(&worker.process, ROLE_WORKER, plan, slot, channel, &events);
 	return worker_live(&worker.process, NULL);
 }

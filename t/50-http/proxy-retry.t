@@ -143,10 +143,11 @@ is scalar(grep { $_ eq 'POST /default/close b' } @posts), 1, 'a POST whose conne
 is scalar(grep { $_ eq 'POST /default/hang b' } @posts), 1, 'a POST that timed out was sent once';
 is scalar(grep { $_ eq 'POST /status/503 b' } @posts), 1, 'a POST with a listed status was sent once';
 
-ok wait_for(sub { $lbd->log('tries.log') =~ m{^/posts/close \Q$b\E, \Q$g\E 502, 200$}m }),
-	'$upstream_addr and $upstream_status list the attempts';
-like $lbd->log, qr/server "\Q$b\E" of "bad" timed out while reading the response head/, 'a timeout is logged';
-like $lbd->log, qr/took longer than proxy_request_timeout/, 'and the whole exchange\'s';
+# a connection kept from before dies first, and is not counted
+my $tries = qr{^/posts/close \Q$b\E, (\Q$b\E, )?\Q$g\E (502, )?502, 200$}m;
+ok wait_for(sub { $lbd->log('tries.log') =~ $tries }), '$upstream_addr and $upstream_status list the attempts';
+ok $lbd->wait_log(qr/server "\Q$b\E" of "bad" timed out while reading the response head/), 'a timeout is logged';
+ok $lbd->wait_log(qr/took longer than proxy_request_timeout/), 'and the whole exchange\'s';
 
 my $r = http_get($port, '/default/half');
 is "$r->{status} $r->{body}", '200 half', 'what was begun is not begun again';

@@ -137,6 +137,11 @@ for my $key (sort grep { $directive{$_} } keys %entry) {
 			$said->{syntax} eq $true->{syntax};
 }
 is_deeply([sort grep { !$described{$_}{ $variable{$_} } } keys %variable], [], 'every variable is in its page');
-is_deeply([grep { !-f "$src/man/" . page_of($_) } map { m{([^/]*)\.so$} } glob modules_folder() . '/*.so'], [],
-	'every bundled module has a page');
+
+my @modules = map { m{([^/]*)\.so$} } glob modules_folder() . '/*.so';
+my ($code, $help) = lbd_run('-h');
+
+is_deeply([grep { !-f "$src/man/" . page_of($_) } @modules], [], 'every bundled module has a page');
+is_deeply([grep { $help !~ /\b$_\b/ } @modules], [], 'lbd -h names them');
+is_deeply([grep { $help !~ /\b\Q$_\E\(/ } qw(lbd lbd.conf lbd-modules)], [], 'and the manual pages');
 done_testing();

@@ -40,7 +40,12 @@ use Lbd::Util;
 our @EXPORT = (@Lbd::Util::EXPORT, @Lbd::Http::EXPORT, @Lbd::Backend::EXPORT,
 	qw(lbd_program lbd_run modules_folder));
 
-my %live; # pid of the test's process, object's folder => object
+my %live; # folder => object
+
+# a test that is told to end ends what it started
+for my $name (qw(TERM INT HUP)) {
+	$SIG{$name} //= sub { exit 1 };
+}
 
 sub build_folder {
 	my $dir = $ENV{LBD_BUILD} // 'build';
@@ -202,13 +207,14 @@ sub is_up {
 	return -s $self->pid_path && $self->is_running;
 }
 
-# Every child there is says what it is, control (the last one) included.
+# Every child there is says that it is at work, control (the last one) included.
 sub is_complete {
 	my ($self) = @_;
 	my @titles = map { title_of($_) } $self->children;
 
 	return 1 if $self->{single};
-	return grep(/^lbd: control/, @titles) && !grep { !/^lbd: (?:worker|control)/ } @titles;
+	return grep(/^lbd: control/, @titles)
+		&& !grep { !/^lbd: (?:worker|control) process(?: is shutting down)?$/ } @titles;
 }
 
 sub is_running {

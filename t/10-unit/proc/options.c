@@ -42,11 +42,19 @@ check_actions(void)
 		enum options_action action;
 		bool quiet;
 	} rows[] = {
-		{ "-t", ACTION_TEST, false }, { "-tq", ACTION_TEST, true }, { "-qt", ACTION_TEST, true },
-		{ "-T", ACTION_DUMP, false }, { "-tT", ACTION_DUMP, false }, { "-Tt", ACTION_DUMP, false },
-		{ "-v", ACTION_VERSION, false }, { "-V", ACTION_BUILD, false }, { "-h", ACTION_HELP, false },
-		{ "-?", ACTION_HELP, false }, { "--help", ACTION_HELP, false },
-		{ "--version", ACTION_VERSION, false }, { "-q", ACTION_RUN, true },
+		{ "-t", ACTION_TEST, false },
+		{ "-tq", ACTION_TEST, true },
+		{ "-qt", ACTION_TEST, true },
+		{ "-T", ACTION_DUMP, false },
+		{ "-tT", ACTION_DUMP, false },
+		{ "-Tt", ACTION_DUMP, false },
+		{ "-v", ACTION_VERSION, false },
+		{ "-V", ACTION_BUILD, false },
+		{ "-h", ACTION_HELP, false },
+		{ "-?", ACTION_HELP, false },
+		{ "--help", ACTION_HELP, false },
+		{ "--version", ACTION_VERSION, false },
+		{ "-q", ACTION_RUN, true },
 	};
 
 	for (size_t i = 0; i < LBD_ARRAY_LEN(rows); i++) {
