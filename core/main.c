@@ -58,13 +58,47 @@ out_stdout(void *arg, struct lbd_str text)
 	(void)!file_write_all(STDOUT_FILENO, text.p, text.n, NULL);
 }
 
-/* The environment's is for tests that run from a build folder. */
+/* folder is where the program lies: is there an index of modules in folder/below? */
+static bool
+modules_below(char *path, size_t size, const char *folder, const char *below)
+{
+	char index[PATH_MAX];
+	int n = snprintf(path, size, "%s%s", folder, below);
+
+	if (n < 0 || (size_t)n >= size)
+		return false;
+	n = snprintf(index, sizeof(index), "%s/index.tsv", path);
+	return n > 0 && (size_t)n < sizeof(index) && access(index, R_OK) == 0;
+}
+
+/*
+ * Where the bundled modules are: as the environment says (for tests), as configure said, or, when the
+ * tree was moved or was never installed, beside the program.
+ */
 static const char *
 modules_path(void)
 {
-	const char *path = getenv("LBD_MODULES_PATH");
+	static const char *const places[] = { "/../lib/lbd/modules", "/modules" };
+	static char path[PATH_MAX];
+	const char *given = getenv("LBD_MODULES_PATH");
+	char exe[PATH_MAX];
+	ssize_t n;
 
-	return path != NULL && path[0] != '\0' ? path : LBD_MODULES_PATH;
+	if (given != NULL && given[0] != '\0')
+		return given;
+	if (modules_below(path, sizeof(path), "", LBD_MODULES_PATH))
+		return LBD_MODULES_PATH;
+	n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	while (n > 0 && exe[n - 1] != '/')
+		n--;
+	if (n <= 1)
+		return LBD_MODULES_PATH;
+	exe[n - 1] = '\0';
+	for (size_t i = 0; i < LBD_ARRAY_LEN(places); i++) {
+		if (modules_below(path, sizeof(path), exe, places[i]))
+			return path;
+	}
+	return LBD_MODULES_PATH;
 }
 
 /* What core/module cannot do, being below core/net: balancing methods become known. */

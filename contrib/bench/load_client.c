@@ -66,15 +66,22 @@ client_fail(struct client *c)
 static void
 client_send(struct client *c)
 {
+	ssize_t n;
+
 	if (c->state == IDLE)
 		busy++;
-	c->state = BUSY;
 	c->waiting = plan.depth;
 	c->body_left = 0;
 	c->part_n = 0;
 	if (!plan.new_connection)
 		c->sent_ns = now_ns();
-	if (send(c->source.fd, batch, batch_n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)batch_n)
+	n = send(c->source.fd, batch, batch_n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n < 0 && errno == EAGAIN && c->state == CONNECTING) {
+		source_change(&c->source, EPOLLOUT);
+		return;
+	}
+	c->state = BUSY;
+	if (n != (ssize_t)batch_n)
 		client_fail(c);
 }
 
@@ -227,14 +234,11 @@ client_open(struct client *c)
 	c->state = CONNECTING;
 	c->sent_ns = now_ns();
 	busy++;
-	if (connect(c->source.fd, (struct sockaddr *)&a, sizeof(a)) == 0) {
-		source_add(&c->source, EPOLLIN);
-		client_send(c);
-	} else if (errno == EINPROGRESS) {
-		source_add(&c->source, EPOLLOUT);
-	} else {
+	if (connect(c->source.fd, (struct sockaddr *)&a, sizeof(a)) < 0 && errno != EINPROGRESS)
 		fatal("connect");
-	}
+	/* on loopback the connection stands before connect() comes back, whatever it says */
+	source_add(&c->source, EPOLLIN);
+	client_send(c);
 }
 
 static void

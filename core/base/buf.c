@@ -16,7 +16,7 @@
 
 #define COPY_SIZE 4096
 #define LINK_PAGES_KEPT 4
-#define COPY_PAGES_KEPT 4
+#define COPY_PAGES_KEPT 32
 
 struct lbd_link {
 	struct lbd_link *next; /* owned */
@@ -37,6 +37,7 @@ struct copy_buf {
 
 static struct slab links;
 static struct slab copies;
+static struct copy_buf *current; /* one reference; NULL: none yet */
 
 static void
 buf_free(struct lbd_buf *b)
@@ -169,27 +170,43 @@ copy_to_tail(struct lbd_chain *c, struct lbd_str s)
 	return n;
 }
 
+/* The buffer that small copies of all chains share, so that little memory is touched in a turn. */
+static struct copy_buf *
+copy_current(size_t n)
+{
+	struct lbd_buf *old;
+
+	if (current != NULL && n <= sizeof(current->bytes) - current->used)
+		return current;
+	old = current == NULL ? NULL : &current->buf;
+	lbd_buf_unref(&old);
+	current = copy_create();
+	return current;
+}
+
 static bool
 copy_to_new(struct lbd_chain *c, struct lbd_str s)
 {
-	struct copy_buf *copy = NULL;
+	struct copy_buf *copy = s.n > COPY_SIZE ? NULL : copy_current(s.n);
 	struct lbd_buf *b;
+	char *p;
 	bool ok;
 
-	if (s.n > COPY_SIZE) {
+	if (s.n > COPY_SIZE)
 		b = lbd_buf_create(s.n);
-	} else {
-		copy = copy_create();
-		b = copy == NULL ? NULL : &copy->buf;
-	}
+	else
+		b = copy == NULL ? NULL : lbd_buf_ref(&copy->buf);
 	if (b == NULL) {
 		c->failed = true;
 		return false;
 	}
-	memcpy(b->data, s.p, s.n);
-	if (copy != NULL)
-		copy->used = s.n;
-	ok = link_add(c, b, b->data, s.n);
+	p = b->data;
+	if (copy != NULL) {
+		p += copy->used;
+		copy->used += s.n;
+	}
+	memcpy(p, s.p, s.n);
+	ok = link_add(c, b, p, s.n);
 	lbd_buf_unref(&b); /* the link has its own */
 	return ok;
 }

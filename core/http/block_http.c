@@ -45,6 +45,32 @@ static const char *const phase_names[LBD_PHASES] = {
 	[LBD_REPLY_HEAD] = "reply head", [LBD_REPLY_BODY] = "reply body", [LBD_LOG] = "log",
 };
 
+/* Every hook is of a phase there is and has the function that phase calls. */
+static int
+hooks_check(struct lbd_conf *cf)
+{
+	const struct config *c = bind_config(cf);
+	int rc = 0;
+
+	for (unsigned i = 0; i < c->module_count; i++) {
+		const struct lbd_http_hook *h = c->modules[i]->http_hooks;
+
+		for (; h != NULL && (h->fn != NULL || h->filter != NULL); h++) {
+			if ((unsigned)h->phase >= LBD_PHASES)
+				rc = lbd_conf_error(cf, 0,
+					"module \"%s\" has a hook in a phase this lbd does not know: %u",
+					c->modules[i]->name, (unsigned)h->phase);
+			else if ((h->filter != NULL) != (h->phase == LBD_REPLY_BODY) ||
+				 (h->filter != NULL && h->fn != NULL))
+				rc = lbd_conf_error(cf, 0,
+					"module \"%s\" has a hook in the %s phase with the wrong "
+					"kind of function",
+					c->modules[i]->name, phase_names[h->phase]);
+		}
+	}
+	return rc;
+}
+
 /* All hooks of a phase; how many there are.  out may be NULL. */
 static unsigned
 hooks_collect(const struct config *c, unsigned phase, struct hook_entry *out)
@@ -135,7 +161,7 @@ static int
 http_complete(struct lbd_conf *cf, void *arg)
 {
 	struct http_block *http = arg;
-	int rc = 0;
+	int rc = hooks_check(cf);
 
 	for (unsigned phase = 0; phase < LBD_PHASES; phase++)
 		rc |= phase_order(cf, phase, &http->pub.hooks[phase]);

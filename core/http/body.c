@@ -148,10 +148,8 @@ body_input(struct exchange *x)
 		return;
 	if (x->pub.body_done)
 		x->body_state = BODY_DONE;
-	if (!x->pub.body_done && x->client->eof && lbd_chain_empty(&x->client->in)) {
-		exchange_abort(x, 400, "CB");
-		return;
-	}
+	if (x->client->eof)
+		client_left(x->client);
 	if (x->content != NULL && x->content->body != NULL && x->started &&
 		(x->pub.body.n != before || x->pub.body_done || had))
 		x->content->body(&x->pub);

@@ -292,6 +292,7 @@ exchange_abort(struct exchange *x, int status, const char *cause)
 	if (!x->pub.head_sent)
 		x->pub.status = (uint16_t)status;
 	x->keep_alive = false;
+	x->body_state = BODY_FAILED; /* nobody wants it */
 	x->end_cause = cause;
 	steps_to_end(x);
 }

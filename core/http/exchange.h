@@ -93,7 +93,10 @@ struct exchange {
 	bool in_steps;                  /* steps_run() is on the stack */
 
 	/* routing */
-	unsigned phase, hook;           /* where an interrupted phase goes on */
+	unsigned hook;                  /* where an interrupted phase goes on */
+	unsigned moves;                 /* how often step was set */
+	bool hook_waits;                /* the last hook has returned LBD_WAIT */
+	bool hook_resumed;              /* ... and may go on */
 	unsigned redirects;             /* internal redirects and location restarts so far */
 	bool in_error_page;
 	bool ignore_abort;
@@ -150,6 +153,7 @@ const char *steps_name(const struct exchange *x);
 /* h1_server.c: the client connection. */
 void client_accepted(struct listener *l, struct loop *loop, int fd);
 void client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool cut);
+void client_left(struct client *cl);        /* eof, x is running */
 bool client_has_more(const struct client *cl); /* the next request may come, or is here */
 void client_timer(struct client *cl);       /* sets the timeout that fits the state */
 void client_read_more(struct client *cl);   /* there is room again */

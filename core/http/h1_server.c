@@ -346,6 +346,27 @@ client_received(struct conn *c, struct lbd_buf *b, char *p, size_t n)
 		conn_read_stop(c);
 }
 
+/*
+ * There was the client's end: nobody goes on with a request that is not complete, or whose answer nobody waits for.
+ * While there are bytes of its body to be looked at it is too early to say.
+ */
+void
+client_left(struct client *cl)
+{
+	struct exchange *x = cl->x;
+	int err = cl->conn.err;
+
+	if (body_complete(x)) {
+		if (x->ignore_abort)
+			return;
+		lbd_log(&x->log, LBD_LOG_INFO, err, "client closed the connection while waiting for the response");
+		exchange_abort(x, 499, x->pub.head_sent ? "CD" : "CH");
+	} else if (cl->gone || (x->body_state == BODY_WANTED && lbd_chain_empty(&cl->in))) {
+		lbd_log(&x->log, LBD_LOG_INFO, err, "client closed the connection before its request was complete");
+		exchange_abort(x, 400, "CB");
+	}
+}
+
 /* The client finished sending (err 0) or its connection broke. */
 static void
 client_ended(struct conn *c, int err)
@@ -367,13 +388,7 @@ client_ended(struct conn *c, int err)
 		steps_run_later(x);
 		return;
 	}
-	if (!body_complete(x) && x->body_state == BODY_WANTED && lbd_chain_empty(&cl->in)) {
-		lbd_log(&x->log, LBD_LOG_INFO, err, "client closed the connection before its request was complete");
-		exchange_abort(x, 400, "CB");
-	} else if (!x->ignore_abort && body_complete(x)) {
-		lbd_log(&x->log, LBD_LOG_INFO, err, "client closed the connection while waiting for the response");
-		exchange_abort(x, 499, x->pub.head_sent ? "CD" : "CH");
-	}
+	client_left(cl);
 	if (cl->gone && x->ignore_abort)
 		lbd_chain_clear(&c->out);
 }

@@ -109,7 +109,7 @@ lbd_http_reply_head(struct lbd_http *h)
 	char connection[80], length[64];
 	struct lbd_str server = server_token(x), date = clock_http_date();
 	struct lbd_str lines[10];
-	struct h1_head head = { .reason = h->reason, .version = 11, .fields = &h->reply, .lines = lines };
+	struct h1_head head = { .version = 11, .fields = &h->reply, .lines = lines };
 	size_t before = conn_queued(c);
 	unsigned n = 0;
 
@@ -124,6 +124,7 @@ lbd_http_reply_head(struct lbd_http *h)
 		(void)hooks->v[i]->fn(h);
 	reply_framing(x);
 	head.status = h->status;
+	head.reason = h->reason;
 	if (!h->reply_no_server && server.n > 0) {
 		lines[n++] = LBD_STR("Server: ");
 		lines[n++] = server;

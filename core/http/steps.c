@@ -7,6 +7,8 @@
  * internal redirect jumps back to routing; an answer made anywhere jumps to "reply".
  */
 
+#include <lbd/http_client.h>
+
 #include "core/http/exchange.h"
 
 enum {
@@ -35,19 +37,28 @@ step_set(struct exchange *x, enum step_id id)
 {
 	x->step = &steps[id];
 	x->hook = 0;
+	x->hook_waits = false;
+	x->moves++;
 }
 
-/* Runs the hooks of a phase from x->hook on. */
+/*
+ * Runs the hooks of a phase from x->hook on.  One that waits is passed only when it was resumed,
+ * whatever else lets the steps run; it may be resumed before it has returned.
+ */
 static enum step_rc
 step_hooks(struct exchange *x, enum lbd_http_phase phase)
 {
 	const struct phase_hooks *h = &http_main->hooks[phase];
-	const struct step *me = x->step;
+	unsigned moves = x->moves;
+	enum lbd_hook_rc rc;
 
+	if (x->hook_waits && !x->hook_resumed)
+		return STEP_WAIT;
+	x->hook_waits = false;
 	while (x->hook < h->n) {
-		enum lbd_hook_rc rc = h->v[x->hook++]->fn(&x->pub);
-
-		if (x->step != me)
+		x->hook_resumed = false;
+		rc = h->v[x->hook++]->fn(&x->pub);
+		if (x->moves != moves)
 			return STEP_JUMP;
 		switch (rc) {
 		case LBD_NEXT:
@@ -55,6 +66,9 @@ step_hooks(struct exchange *x, enum lbd_http_phase phase)
 		case LBD_DONE:
 			return STEP_NEXT;
 		case LBD_WAIT:
+			if (x->hook_resumed)
+				break;
+			x->hook_waits = true;
 			return STEP_WAIT;
 		case LBD_REFUSE:
 			error_page_send(x, x->refuse_status);
@@ -327,7 +341,6 @@ steps_reroute(struct exchange *x, const struct http_location *named)
 {
 	exchange_drop_content(x);
 	x->pub.internal = true;
-	x->hook = 0;
 	if (step_restart_limit(x) == STEP_JUMP)
 		return;
 	if (named != NULL) {
@@ -356,7 +369,42 @@ steps_to_end(struct exchange *x)
 void
 lbd_http_resume(struct lbd_http *http)
 {
+	X(http)->hook_resumed = true;
 	steps_run_later(X(http));
+}
+
+bool
+lbd_http_has_hooks(const struct lbd_http *http, enum lbd_http_phase phase)
+{
+	(void)http;
+	return http_main->hooks[phase].n > 0;
+}
+
+enum lbd_hook_rc
+lbd_http_run_hooks(struct lbd_http *http, enum lbd_http_phase phase)
+{
+	const struct phase_hooks *h = &http_main->hooks[phase];
+	struct exchange *x = X(http);
+	unsigned moves = x->moves;
+
+	for (unsigned i = 0; i < h->n; i++) {
+		enum lbd_hook_rc rc = h->v[i]->fn(http);
+
+		if (x->moves != moves)
+			return LBD_REFUSE; /* answered or redirected by the hook itself */
+		if (rc == LBD_NEXT)
+			continue;
+		if (rc == LBD_DONE)
+			return LBD_DONE;
+		if (rc == LBD_WAIT) {
+			lbd_http_refuse(http, 500, LBD_LOG_ERROR, 0,
+				"a module waits in a phase that cannot wait");
+			return LBD_REFUSE;
+		}
+		lbd_http_refuse(http, x->refuse_status, LBD_LOG_INFO, 0, NULL);
+		return LBD_REFUSE;
+	}
+	return LBD_NEXT;
 }
 
 const char *

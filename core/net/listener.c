@@ -199,18 +199,27 @@ probe_once(const struct listener *l)
 	return rc;
 }
 
-/* A server that is being restarted may need a moment to be gone. */
+/* A server that is being restarted may need a moment to be gone: true after having waited for it. */
+static bool
+wait_for_other(struct opening *o, int rc)
+{
+	const struct timespec wait = { .tv_nsec = BUSY_WAIT_NS };
+
+	if (rc != -EADDRINUSE || o->tries == 0)
+		return false;
+	o->tries--;
+	nanosleep(&wait, NULL);
+	return true;
+}
+
 static int
 probe(struct opening *o, const struct listener *l)
 {
-	const struct timespec wait = { .tv_nsec = BUSY_WAIT_NS };
-	int rc = probe_once(l);
+	int rc;
 
-	while (rc == -EADDRINUSE && o->tries > 0) {
-		o->tries--;
-		nanosleep(&wait, NULL);
+	do {
 		rc = probe_once(l);
-	}
+	} while (wait_for_other(o, rc));
 	return rc < 0 ? open_error(o, l, "bind to", rc) : 0;
 }
 
@@ -258,7 +267,7 @@ set_options(int fd, const struct listener *l, const char **what)
 
 /* One socket of l that listens, or -1 after an error. */
 static int
-open_one(const struct opening *o, const struct listener *l)
+open_one(struct opening *o, const struct listener *l)
 {
 	const char *what = "make a socket for";
 	int fd = bindable(l);
@@ -268,7 +277,9 @@ open_one(const struct opening *o, const struct listener *l)
 		rc = set_options(fd, l, &what);
 	if (rc >= 0) {
 		what = "bind to";
-		rc = sock_bind(fd, &l->addr, UNIX_MODE);
+		do {
+			rc = sock_bind(fd, &l->addr, UNIX_MODE);
+		} while (wait_for_other(o, rc));
 	}
 	if (rc >= 0) {
 		what = "listen on";
@@ -282,7 +293,7 @@ open_one(const struct opening *o, const struct listener *l)
 }
 
 static int
-open_sockets(const struct opening *o, struct listener *l)
+open_sockets(struct opening *o, struct listener *l)
 {
 	unsigned n = is_unix(l) ? 1 : o->workers;
 	unsigned i;

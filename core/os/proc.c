@@ -131,15 +131,12 @@ proc_title_init(int argc, char ***argv)
 void
 proc_title_set(const char *text)
 {
-	const char *name = strncmp(text, "lbd: ", 5) == 0 ? text + 5 : text;
-
 	if (title.size > 1) {
 		size_t n = strnlen(text, title.size - 1);
 
 		memcpy(title.p, text, n);
 		memset(title.p + n, 0, title.size - n);
 	}
-	(void)prctl(PR_SET_NAME, name, 0, 0, 0); /* the kernel cuts it at 15 bytes */
 }
 
 int

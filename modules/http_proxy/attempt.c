@@ -284,6 +284,19 @@ attempt_call(struct proxy *p, int *err)
 	return lbd_call_start(&conf, &head, err);
 }
 
+/* Modules may change the request for this server.  False after the exchange was answered. */
+static bool
+attempt_hooks(struct proxy *p)
+{
+	if (!lbd_http_has_hooks(p->x, LBD_UPSTREAM_REQUEST))
+		return true;
+	if (lbd_http_run_hooks(p->x, LBD_UPSTREAM_REQUEST) == LBD_REFUSE) {
+		proxy_stop(p);
+		return false;
+	}
+	return proxy_request_build(p);
+}
+
 /* A failure of lbd's own says nothing about the server. */
 static bool
 is_local(int err)
@@ -300,6 +313,8 @@ proxy_picked(struct proxy *p)
 		proxy_refuse(p, 503, ENOMEM, "could not ask a server");
 		return;
 	}
+	if (!attempt_hooks(p))
+		return;
 	p->call = attempt_call(p, &err);
 	if (p->call != NULL) {
 		struct lbd_http_attempt *a = proxy_attempt(p);

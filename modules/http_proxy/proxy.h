@@ -178,7 +178,7 @@ struct proxy {
 	struct proxy_target to;
 	struct lbd_pick pick;
 	struct lbd_call *call;         /* owned; NULL between attempts */
-	struct lbd_buf *head;          /* owned: the request's head, for all attempts */
+	struct lbd_buf *head;          /* owned: the request's head */
 	struct lbd_spool *spool;       /* borrowed from ctx, or of set_body */
 	struct lbd_buf *tail;          /* owned: small pieces of a slow response are copied to it */
 	size_t head_n, tail_n;
@@ -283,8 +283,11 @@ struct lbd_http_attempt *proxy_attempt(const struct proxy *p);
 /* retry.c */
 /* The attempt failed before its head was passed on. */
 void proxy_failed(struct proxy *p, uint32_t when, int status, const struct lbd_call_result *result);
-/* A status was received: true when another server is being asked instead. */
-bool proxy_status_retried(struct proxy *p, int status);
+/*
+ * A status was received, or a module wants another answer: true when another server is being asked
+ * instead.
+ */
+bool proxy_status_retried(struct proxy *p, int status, bool wanted);
 void proxy_no_live(struct proxy *p);
 
 /* response.c */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The head a server gets: built once, from the parsed request, for all attempts.
+ * The head a server gets: built from the parsed request, once for all attempts unless a module's
+ * hook looks at each.
  *
  * What concerns one connection only is never forwarded (RFC 9110 7.6.1), and how long the body
  * is, is said anew.  No value may begin a line of its own: a set header with CR, LF or NUL in
@@ -316,6 +317,7 @@ proxy_request_build(struct proxy *p)
 		proxy_refuse(p, 503, 0, "out of memory for a request to a server");
 		return false;
 	}
+	lbd_buf_unref(&p->head);
 	p->head = o.b;
 	p->head_n = o.n;
 	return true;

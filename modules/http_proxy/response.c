@@ -231,6 +231,7 @@ void
 proxy_response_head(struct proxy *p, struct lbd_response *r)
 {
 	struct lbd_http *x = p->x;
+	enum lbd_hook_rc rc;
 
 	p->fields = r->fields;
 	x->upstream_fields = &p->fields;
@@ -238,11 +239,18 @@ proxy_response_head(struct proxy *p, struct lbd_response *r)
 		refuse_upgrade(p);
 		return;
 	}
+	rc = lbd_http_run_hooks(x, LBD_UPSTREAM_REPLY);
+	if (rc == LBD_REFUSE) {
+		proxy_stop(p);
+		return;
+	}
+	if (proxy_status_retried(p, r->status, rc == LBD_DONE))
+		return;
 	if (r->upgraded) {
 		tunnel(p, r);
 		return;
 	}
-	if (proxy_status_retried(p, r->status) || follow_redirect(p, &r->fields) || intercept(p, r))
+	if (follow_redirect(p, &r->fields) || intercept(p, r))
 		return;
 	p->answered = true;
 	p->queue_max = is_buffered(p, &r->fields) ? p->conf->queue_max : (size_t)PROXY_QUEUE_MIN;

@@ -56,11 +56,17 @@ is_within_limits(const struct proxy *p)
 
 /* Another server may be asked: takes from the retry budget, so to be called last. */
 static bool
+may_ask_another(struct proxy *p, bool sent)
+{
+	return (conditions(p) & NEXT_OFF) == 0 && may_repeat(p, sent) && is_within_limits(p) &&
+	       lbd_upstream_retry_allowed(p->to.upstream);
+}
+
+/* ... for this reason: to be called last, too. */
+static bool
 may_try_next(struct proxy *p, uint32_t when, bool sent)
 {
-	return when != 0 && (conditions(p) & NEXT_OFF) == 0 && (conditions(p) & when) != 0 &&
-	       may_repeat(p, sent) && is_within_limits(p) &&
-	       lbd_upstream_retry_allowed(p->to.upstream);
+	return when != 0 && (conditions(p) & when) != 0 && may_ask_another(p, sent);
 }
 
 /* --- pauses --- */
@@ -188,22 +194,22 @@ note_retry_after(struct proxy *p, int status)
 }
 
 bool
-proxy_status_retried(struct proxy *p, int status)
+proxy_status_retried(struct proxy *p, int status, bool wanted)
 {
 	enum lbd_pick_outcome outcome =
 		status == 403 || status == 404 ? LBD_PICK_UNCOUNTED : LBD_PICK_FAILED;
 	uint64_t ms;
 
-	if (!is_listed(p, status))
+	if (!wanted && !is_listed(p, status))
 		return false;
 	note_retry_after(p, status);
 	lbd_pick_done(&p->pick, outcome);
-	if (!may_try_next(p, NEXT_STATUS, true))
+	if (!may_ask_another(p, true))
 		return false;
 	ms = pause_ms(p);
 	if (ms == 0 && lbd_pick_next(&p->pick) == NULL)
 		return false; /* this answer is the best there is */
-	p->last_status = status;
+	p->last_status = status < 400 ? 502 : status;
 	proxy_attempt_end(p, 0);
 	if (ms == 0)
 		proxy_picked(p);

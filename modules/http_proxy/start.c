@@ -118,7 +118,7 @@ proxy_begin(struct proxy *p)
 {
 	struct lbd_http *x = p->x;
 
-	if (!proxy_request_build(p))
+	if (!lbd_http_has_hooks(x, LBD_UPSTREAM_REQUEST) && !proxy_request_build(p))
 		return;
 	if (p->conf->bind != NULL && p->conf->bind->address != NULL &&
 	    !lbd_http_eval(x, p->conf->bind->address, &p->bind)) {

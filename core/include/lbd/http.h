@@ -47,7 +47,7 @@ enum lbd_http_method {
 	LBD_METHOD_LOCK,
 };
 
-/* Field names lbd looks at, by number (core/http/fields.tbl); 0 is any other. */
+/* Field names lbd looks at, by number (<lbd/fields.tbl>); 0 is any other. */
 enum lbd_field_id {
 	LBD_FIELD_OTHER,
 #define FIELD(symbol, name) LBD_FIELD_##symbol,
@@ -166,9 +166,9 @@ enum lbd_http_phase {
 	LBD_PREACCESS,  /* limits */
 	LBD_ACCESS,     /* who may */
 	LBD_PRECONTENT, /* try_files, mirror */
-	LBD_UPSTREAM_REQUEST, /* before each attempt */
-	LBD_UPSTREAM_REPLY,   /* a server's head is here; DONE asks for the next server */
-	LBD_REPLY_HEAD, /* may change status and fields; all run, cannot wait */
+	LBD_UPSTREAM_REQUEST, /* before each attempt: may change x->request; cannot wait */
+	LBD_UPSTREAM_REPLY,   /* x->upstream_fields are here; DONE: the next server; cannot wait */
+	LBD_REPLY_HEAD, /* may change status and fields; all run, cannot wait or refuse */
 	LBD_REPLY_BODY, /* see lbd_http_body_filter */
 	LBD_LOG,        /* observes; cannot fail or wait */
 	LBD_PHASES
@@ -182,7 +182,7 @@ struct lbd_http_hook {
 	enum lbd_http_phase phase;
 	lbd_http_hook_fn *fn;         /* NULL (and filter NULL) ends the table */
 	lbd_http_filter_fn *filter;   /* REPLY_BODY only */
-	const char *before, *after;   /* module names, or NULL */
+	const char *before, *after;   /* module names, separated by blanks or commas, or NULL */
 };
 
 /* Content: called when the location of x has this handler.  Set by a directive while configuring. */
@@ -197,7 +197,7 @@ LBD_API int lbd_http_set_content(struct lbd_conf *cf, const struct lbd_http_cont
 /* The location prefix text of the block being read ("" outside), and whether it is a regex or named one or an if. */
 LBD_API struct lbd_str lbd_http_location_prefix(const struct lbd_conf *cf, bool *is_pattern);
 
-/* Goes on after LBD_WAIT in a phase. */
+/* Goes on after LBD_WAIT in a phase, at the end of this turn; nothing when no hook of x waits. */
 LBD_API void lbd_http_resume(struct lbd_http *x);
 
 /*

@@ -194,6 +194,17 @@ LBD_API struct lbd_http_timer *lbd_http_timer_create(struct lbd_http *x,
 	void (*fn)(struct lbd_http *x, void *arg), void *arg);
 LBD_API void lbd_http_timer_set(struct lbd_http_timer *t, uint64_t ms);
 
+/*
+ * The upstream phases belong to whoever calls servers: LBD_UPSTREAM_REQUEST before each attempt's
+ * head is built, LBD_UPSTREAM_REPLY when the head of a response has come and x->upstream_fields are
+ * set.  run: NEXT when all hooks agree; DONE when one of them ended the phase, which in
+ * LBD_UPSTREAM_REPLY asks for the next server; REFUSE when x has its answer already, as after
+ * lbd_http_refuse(): what is under way for it has to stop.  has: there is a hook, so the fields of
+ * the request may be other ones than at the attempt before.
+ */
+LBD_API bool lbd_http_has_hooks(const struct lbd_http *x, enum lbd_http_phase phase);
+LBD_API enum lbd_hook_rc lbd_http_run_hooks(struct lbd_http *x, enum lbd_http_phase phase);
+
 /* A random number below n, for spreading retries; 0 when n is 0. */
 LBD_API uint32_t lbd_random(uint32_t n);
 

@@ -95,6 +95,33 @@ copies(void)
 	lbd_chain_clear(&d);
 }
 
+/* Small copies of several chains lie in one buffer, and know nothing of each other. */
+static void
+neighbours(void)
+{
+	struct lbd_chain c[3] = { LBD_CHAIN_INIT, LBD_CHAIN_INIT, LBD_CHAIN_INIT };
+	char text[3][2001] = { "" };
+	struct lbd_buf *first;
+	bool same, added = true;
+
+	for (unsigned i = 0; i < 2000; i++) {
+		char byte = (char)('a' + i % 26);
+
+		text[i % 3][strlen(text[i % 3])] = byte;
+		added = added && lbd_chain_add_copy(&c[i % 3], lbd_str(&byte, 1));
+	}
+	ok(added, "bytes in turn");
+	for (unsigned i = 0; i < 3; i++)
+		ok(holds(&c[i], text[i]), "chain %u has its bytes", i);
+	first = lbd_chain_first_buf(&c[0]);
+	same = lbd_chain_first_buf(&c[1]) == first && lbd_chain_first_buf(&c[2]) == first;
+	ok(same, "they share a buffer");
+	lbd_chain_clear(&c[0]);
+	lbd_chain_clear(&c[2]);
+	ok(holds(&c[1], text[1]), "one of them outlives the others");
+	lbd_chain_clear(&c[1]);
+}
+
 static void
 vectors(void)
 {
@@ -152,6 +179,7 @@ main(void)
 {
 	lent();
 	copies();
+	neighbours();
 	vectors();
 	no_memory();
 	return done_testing();
