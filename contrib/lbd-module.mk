@@ -6,15 +6,16 @@
 #	include $(shell pkg-config --variable=mk lbd)
 #
 # and makes hello.so from every .c file beside it.  SRCS, LIBS and LBD_PC (the package asked for) may be
-# set before the include; CC, CFLAGS, LDFLAGS, DESTDIR mean what they always do.
+# set before the include; CC, CFLAGS, LDFLAGS, PKG_CONFIG, DESTDIR mean what they always do.
 
 LBD_PC ?= lbd
+PKG_CONFIG ?= pkg-config
 SRCS ?= $(wildcard *.c)
 CFLAGS ?= -O2 -g -Wall -Wextra
 
-lbd_cflags := $(shell pkg-config --cflags $(LBD_PC))
-lbd_libs := $(shell pkg-config --libs $(LBD_PC))
-lbd_moduledir := $(shell pkg-config --variable=moduledir $(LBD_PC))
+lbd_cflags := $(shell $(PKG_CONFIG) --cflags $(LBD_PC))
+lbd_libs := $(shell $(PKG_CONFIG) --libs $(LBD_PC))
+lbd_moduledir := $(shell $(PKG_CONFIG) --variable=moduledir $(LBD_PC))
 objs := $(SRCS:.c=.o)
 
 .PHONY: all install uninstall clean

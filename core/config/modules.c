@@ -157,10 +157,12 @@ load_named(struct config *c, const struct node *n)
 static void
 load_all_named(struct config *c)
 {
+	/* what -g says stands in front of the file, blocks too */
+	const struct source *global = c->global != NULL ? c->tree->sources : NULL;
 	const struct node *n, *block = NULL;
 
 	for (n = c->tree->root.children; n != NULL; n = n->next) {
-		if (n->has_block && block == NULL && n->argc > 0)
+		if (n->has_block && block == NULL && n->argc > 0 && n->src != global)
 			block = n;
 		if (n->is_bad || n->has_block || n->argc != 2 ||
 		    !lbd_str_eq(node_name(n), LBD_STR("load_module")))
@@ -178,7 +180,7 @@ load_all_named(struct config *c)
 /* ---- bundled modules -------------------------------------------------------------------- */
 
 /* Opens a bundled module once; what failed is told where one of its directives is used. */
-static const struct tried *
+static struct tried *
 load_bundled(struct config *c, const char *path)
 {
 	struct binder *b = c->binder;
@@ -236,12 +238,24 @@ region_of(const struct node *block)
 	return HTTP_REGION;
 }
 
+/* A module that failed after its directive was registered: nobody would ask for it any more. */
+static void
+report_half_loaded(struct config *c, const struct node *n, struct tried *t)
+{
+	if (t->why == NULL || t->is_reported)
+		return;
+	t->is_reported = true;
+	bind_error_at(c, n, 0, "\"%.*s\" needs the module %s, which could not be loaded: %s",
+		      LBD_FMT(node_name(n)), t->path, t->why);
+}
+
 /* Loads what the statements below parent use.  Lines of raw blocks are not directives. */
 static void
 load_used(struct config *c, const struct node *parent, uint32_t region)
 {
 	const struct node *n;
 	const struct row *row;
+	struct tried *t;
 	const char *path;
 
 	for (n = parent->children; n != NULL; n = n->next) {
@@ -250,9 +264,10 @@ load_used(struct config *c, const struct node *parent, uint32_t region)
 		row = registry_find(&c->binder->registry, name, region);
 		if (row == NULL && !n->is_bad) {
 			path = bundled_path(c, name, region);
-			if (path != NULL)
-				load_bundled(c, path);
+			t = path != NULL ? load_bundled(c, path) : NULL;
 			row = registry_find(&c->binder->registry, name, region);
+			if (t != NULL && row != NULL)
+				report_half_loaded(c, n, t);
 		}
 		if (n->children != NULL && (row == NULL || (row->d->flags & LBD_D_RAW_BLOCK) == 0))
 			load_used(c, n, parent == &c->tree->root ? region_of(n) : region);

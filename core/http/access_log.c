@@ -3,8 +3,8 @@
 /*
  * access_log: which lines are written where, at the end of an exchange.
  *
- * The text of a line is log_format.c's; how lines get to a disk or a socket without stalling the worker
- * is core/os/logfile.c's.
+ * The text of a line is log_format.c's; how lines get to a disk or a socket without stalling
+ * the worker is core/os/logfile.c's.
  */
 
 #include "core/http/access_log.h"
@@ -34,10 +34,11 @@ log_open(struct lbd_conf *cf, unsigned i, struct lbd_str dest, const struct log_
 	int rc = logfile_open(dest, o->buffer, o->flush, out, err, sizeof(err));
 
 	if (rc == -EEXIST)
-		return lbd_conf_error(cf, i, "\"%.*s\" is already open with another buffer", LBD_FMT(dest));
+		return lbd_conf_error(cf, i, "\"%.*s\" is already open with another buffer",
+			LBD_FMT(dest));
 	if (rc < 0)
-		return lbd_conf_error(cf, i, "could not open access log \"%.*s\": %s", LBD_FMT(dest),
-			err[0] != '\0' ? err : strerror(-rc));
+		return lbd_conf_error(cf, i, "could not open access log \"%.*s\": %s",
+			LBD_FMT(dest), err[0] != '\0' ? err : strerror(-rc));
 	return 0;
 }
 
@@ -50,7 +51,9 @@ log_option(struct lbd_conf *cf, unsigned i, struct log_options *o)
 	if (lbd_conf_param(cf, i, "buffer", &word)) {
 		if (lbd_conf_size(cf, i, word, &o->buffer) != 0)
 			return -1;
-		return o->buffer > 0 ? 0 : lbd_conf_error(cf, i, "\"buffer\" is 0; allowed are sizes above 0");
+		if (o->buffer > 0)
+			return 0;
+		return lbd_conf_error(cf, i, "\"buffer\" is 0; allowed are sizes above 0");
 	}
 	if (lbd_conf_param(cf, i, "flush", &word))
 		return lbd_conf_msec(cf, i, word, &o->flush);
@@ -114,7 +117,8 @@ access_log_set(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 		return 0;
 	}
 	if (lbd_str_find(path, '$', 0) >= 0)
-		return lbd_conf_error(cf, 1, "variables in the path of \"access_log\" are planned and not built in");
+		return lbd_conf_error(cf, 1,
+			"variables in the path of \"access_log\" are planned and not built in");
 	log.format = log_format_find(cf, i < lbd_conf_argc(cf) ? i : 1,
 		i < lbd_conf_argc(cf) ? lbd_conf_arg(cf, i) : LBD_STR("combined"));
 	if (log.format == NULL)
@@ -159,7 +163,8 @@ is_wanted(const struct access_log *log, struct exchange *x)
 
 /* The line of log for x, with its end, in p; false: it did not fit. */
 static bool
-line_make(const struct access_log *log, struct exchange *x, char *p, size_t size, struct lbd_str *line)
+line_make(const struct access_log *log, struct exchange *x, char *p, size_t size,
+	struct lbd_str *line)
 {
 	struct logfmt f;
 
@@ -170,7 +175,7 @@ line_make(const struct access_log *log, struct exchange *x, char *p, size_t size
 	return !f.cut;
 }
 
-/* Half a line of JSON is none: a long one is made again in a larger place, up to what a queue takes. */
+/* Half a line of JSON is none: a long one is made again with room, up to what a queue takes. */
 static void
 write_long(const struct access_log *log, struct exchange *x)
 {

@@ -190,10 +190,55 @@ set_location(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 	return location_walk(cf, level, l) < 0 ? -1 : rc;
 }
 
+/* The methods as requests name them; GET is HEAD, too. */
+static int
+read_methods(struct lbd_conf *cf, struct http_except *except)
+{
+	struct lbd_pool *pool = lbd_conf_pool(cf);
+	unsigned argc = lbd_conf_argc(cf);
+
+	except->methods = lbd_pool_zalloc(pool, 2 * argc * sizeof(*except->methods));
+	if (except->methods == NULL)
+		return lbd_conf_error(cf, 0, "out of memory");
+	for (unsigned i = 1; i < argc; i++) {
+		struct lbd_str word = lbd_conf_arg(cf, i);
+		char *upper = lbd_pool_bytes(pool, word.n);
+
+		if (!lbd_field_name_ok(word))
+			return lbd_conf_error(cf, i, "\"%.*s\" is no method", LBD_FMT(word));
+		if (upper == NULL)
+			return lbd_conf_error(cf, i, "out of memory");
+		for (size_t k = 0; k < word.n; k++)
+			upper[k] = word.p[k] >= 'a' && word.p[k] <= 'z' ? word.p[k] - 'a' + 'A' :
+										word.p[k];
+		except->methods[except->n++] = lbd_str(upper, word.n);
+		if (lbd_str_ieq(word, LBD_STR("GET")))
+			except->methods[except->n++] = LBD_STR("HEAD");
+	}
+	return 0;
+}
+
 int
 set_limit_except(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 {
-	return set_planned(cf, d, conf);
+	struct lbd_pool *pool = lbd_conf_pool(cf);
+	struct http_location *outer = ((struct http_level *)conf)->conf.location;
+	struct http_location *loc = lbd_pool_zalloc(pool, sizeof(*loc));
+	struct http_except *except = lbd_pool_zalloc(pool, sizeof(*except));
+	struct http_level *l;
+	struct level *level = block_level(cf, bind_current(cf), &l);
+	int rc;
+
+	(void)d;
+	if (loc == NULL || except == NULL || level == NULL)
+		return lbd_conf_error(cf, 0, "out of memory");
+	*loc = (struct http_location){ .kind = LOCATION_IF, .name = outer->name, .parent = outer,
+		.node = bind_node(cf), .conf = &l->conf };
+	l->conf.location = loc;
+	except->location = loc;
+	outer->except = except;
+	rc = read_methods(cf, except);
+	return bind_walk(cf, LBD_LIMIT_EXCEPT, level) < 0 ? -1 : rc;
 }
 
 int

@@ -18,13 +18,23 @@ body_complete(const struct exchange *x)
 }
 
 void
-body_fail(struct exchange *x, int status, const char *reason)
+body_refuse(struct exchange *x)
 {
-	x->body_state = BODY_FAILED;
 	x->keep_alive = false;
 	x->linger = true;
+	lbd_chain_clear(&x->pub.body);
+	x->pub.content_length = 0;
+	x->pub.chunked = false;
+	x->pub.body_done = true;
+	x->body_state = BODY_DONE;
+}
+
+void
+body_fail(struct exchange *x, int status, const char *reason)
+{
 	x->end_cause = status == 408 ? "cB" : "PB";
 	exchange_drop_content(x);
+	body_refuse(x);
 	lbd_log(&x->log, LBD_LOG_INFO, 0, "request body: %s", reason);
 	if (x->reply_done)
 		return;
@@ -139,19 +149,16 @@ body_discard(struct exchange *x)
 void
 body_input(struct exchange *x)
 {
-	bool had = x->pub.body_done;
-	size_t before = x->pub.body.n;
-
 	if (x->body_state != BODY_WANTED)
 		return;
-	if (!had && !body_decode(x, &x->pub.body))
+	if (!x->pub.body_done && !body_decode(x, &x->pub.body))
 		return;
 	if (x->pub.body_done)
 		x->body_state = BODY_DONE;
 	if (x->client->eof)
 		client_left(x->client);
 	if (x->content != NULL && x->content->body != NULL && x->started &&
-		(x->pub.body.n != before || x->pub.body_done || had))
+		(x->pub.body.n > 0 || x->pub.body_done))
 		x->content->body(&x->pub);
 	if (x->pub.body.n < x->body_high)
 		client_read_more(x->client);

@@ -19,7 +19,7 @@
 
 #define HTTP_SERVER (LBD_HTTP | LBD_SERVER)
 #define REWRITES (LBD_SERVER | LBD_LOCATION | LBD_SERVER_IF | LBD_LOCATION_IF)
-#define ACCESS_LOGS (LBD_ALL_HTTP | LBD_LOCATION_IF)
+#define ACCESS_LOGS (LBD_ALL_HTTP | LBD_LOCATION_IF | LBD_LIMIT_EXCEPT)
 
 enum { DAYS = 24 * 3600 * 1000, YEAR = 365 };
 
@@ -71,8 +71,9 @@ const struct lbd_directive http_directives[] = {
 		"[= | ~ | ~* | ^~] uri { ... }", "what is done for some paths"),
 	BLOCK("if", LBD_SERVER | LBD_LOCATION, 1, LBD_ARGS_ANY, set_if, "(condition) { ... }",
 		"what is done for some requests"),
-	BLOCK("limit_except", LBD_LOCATION, 1, LBD_ARGS_ANY, set_limit_except, "method ... { ... }",
-		"what is done for other methods"),
+	{ .name = "limit_except", .where = LBD_LOCATION, .type = LBD_T_BLOCK,
+	  .flags = LBD_D_NOINHERIT, .min_args = 1, .max_args = 64, .set = set_limit_except,
+	  .syntax = "method ... { ... }", .help = "what is done for other methods" },
 	{ .name = "types", .where = LBD_ALL_HTTP, .type = LBD_T_CUSTOM,
 	  .flags = LBD_D_REPEAT | LBD_D_NOINHERIT | LBD_D_RAW_BLOCK, .set = set_types,
 	  .syntax = "{ ... }", .help = "content types by file name extension" },

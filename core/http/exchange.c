@@ -55,11 +55,24 @@ exchange_log_context(const void *owner, char *buf, size_t n, size_t size)
 	return n;
 }
 
+static bool
+is_excepted(const struct http_except *except, struct lbd_str method)
+{
+	for (unsigned i = 0; i < except->n; i++) {
+		if (lbd_str_eq(except->methods[i], method))
+			return true;
+	}
+	return false;
+}
+
 void
 exchange_use(struct exchange *x, const struct http_location *loc)
 {
-	const struct http_conf *c = loc != NULL ? loc->conf : x->server->conf;
+	const struct http_conf *c;
 
+	if (loc != NULL && loc->except != NULL && !is_excepted(loc->except, x->pub.method_name))
+		loc = loc->except->location;
+	c = loc != NULL ? loc->conf : x->server->conf;
 	x->location = loc;
 	x->c = c;
 	x->pub.conf = c->slots;
@@ -116,8 +129,7 @@ static struct exchange *
 exchange_refused(struct exchange *x, const struct h1_error *e)
 {
 	x->framing.kind = FRAMING_NONE;
-	x->keep_alive = false;
-	x->linger = true;
+	body_refuse(x);
 	x->end_cause = "PR";
 	lbd_log(&x->log, LBD_LOG_INFO, 0, "refused request: %s", e->text);
 	error_page_send(x, e->status);
@@ -269,8 +281,8 @@ exchange_set_uri(struct exchange *x, struct lbd_str target)
 	ptrdiff_t q = lbd_str_find(target, '?', 0);
 
 	x->pub.uri = q < 0 ? target : lbd_str_head(target, (size_t)q);
-	if (q >= 0)
-		x->pub.args = lbd_str_skip(target, (size_t)q + 1);
+	x->pub.args = q < 0 ? LBD_STR("") : lbd_str_skip(target, (size_t)q + 1);
+	x->pub.has_args = x->pub.args.n > 0;
 	x->pub.uri_changed = true;
 }
 

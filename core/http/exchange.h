@@ -43,7 +43,7 @@ struct client {
 	uint64_t head_start_ms;         /* first byte of the current head; while idle: since when */
 	uint64_t acked;                 /* send progress at the last look */
 	uint64_t linger_until;
-	const struct http_conf *c;      /* borrowed from conf: the last exchange's location, at first the port's */
+	const struct http_conf *c;      /* borrowed: of the last exchange, at first the port's */
 	struct addr_small peer;
 	uint32_t requests;
 	uint8_t state;                  /* enum client_state */
@@ -177,6 +177,8 @@ void body_input(struct exchange *x);          /* bytes are in client->in: decode
 bool body_complete(const struct exchange *x); /* the whole body was received */
 bool body_discard(struct exchange *x);        /* drops what is there; true when complete */
 void body_fail(struct exchange *x, int status, const char *reason);
+/* The body is refused: the connection ends with this exchange, and whoever answers sees a request without one. */
+void body_refuse(struct exchange *x);
 
 /* reply.c */
 bool reply_may_keep_alive(const struct exchange *x);

@@ -165,6 +165,7 @@ lbd_call_start(const struct lbd_call_conf *conf, struct lbd_chain *head, int *er
 	sc->conn.low_mark = c->request_done ? 0 : (uint32_t)conf->low_mark;
 	conn_read_start(&sc->conn);
 	conn_send(&sc->conn, head);
+	c->high = conn_queued(&sc->conn) > conf->low_mark;
 	call_timer(c);
 	return c;
 }

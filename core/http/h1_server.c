@@ -5,8 +5,8 @@
  *
  * States are in exchange.h.  A head that arrived whole is scanned where it lies in the lent buffer; one
  * that comes in pieces is gathered in cl->head, which exists only meanwhile.  Bytes that come while
- * an exchange runs wait in cl->in up to IN_HIGH; then reading stops.  A client that asks without reading the
- * answers is not read either: beyond OUT_HIGH no further request is looked at.
+ * an exchange runs wait in cl->in up to IN_HIGH; then reading stops.  A client that asks without
+ * reading the answers is not read either: beyond OUT_HIGH no further request is looked at.
  */
 
 #include "core/http/exchange.h"
@@ -77,8 +77,8 @@ client_timer_send(struct client *cl)
 }
 
 /*
- * What the client has to do next, and until when.  Where it has to do something besides reading what is queued, the limit
- * of reading begins when the other one has passed: see client_timeout().
+ * What the client has to do next, and until when.  Where it has to do something besides reading
+ * what is queued, the limit of reading begins when the other one has passed: see client_timeout().
  */
 void
 client_timer(struct client *cl)
@@ -347,8 +347,8 @@ client_received(struct conn *c, struct lbd_buf *b, char *p, size_t n)
 }
 
 /*
- * There was the client's end: nobody goes on with a request that is not complete, or whose answer nobody waits for.
- * While there are bytes of its body to be looked at it is too early to say.
+ * There was the client's end: nobody goes on with a request that is not complete, or whose answer
+ * nobody waits for.  While there are bytes of its body to be looked at it is too early to say.
  */
 void
 client_left(struct client *cl)
@@ -359,10 +359,12 @@ client_left(struct client *cl)
 	if (body_complete(x)) {
 		if (x->ignore_abort)
 			return;
-		lbd_log(&x->log, LBD_LOG_INFO, err, "client closed the connection while waiting for the response");
+		lbd_log(&x->log, LBD_LOG_INFO, err,
+			"client closed the connection while waiting for the response");
 		exchange_abort(x, 499, x->pub.head_sent ? "CD" : "CH");
 	} else if (cl->gone || (x->body_state == BODY_WANTED && lbd_chain_empty(&cl->in))) {
-		lbd_log(&x->log, LBD_LOG_INFO, err, "client closed the connection before its request was complete");
+		lbd_log(&x->log, LBD_LOG_INFO, err,
+			"client closed the connection before its request was complete");
 		exchange_abort(x, 400, "CB");
 	}
 }
@@ -495,7 +497,8 @@ static void
 client_linger(struct client *cl)
 {
 	cl->state = CLIENT_LINGER;
-	cl->linger_until = loop_now(cl->conn.loop) + cl->c->lingering_time; /* again when all is sent */
+	/* counted anew when all is sent */
+	cl->linger_until = loop_now(cl->conn.loop) + cl->c->lingering_time;
 	lbd_chain_clear(&cl->in);
 	conn_shutdown(&cl->conn);
 	client_read_more(cl);

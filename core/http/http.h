@@ -120,6 +120,13 @@ enum location_kind {
 	LOCATION_IF,          /* if block, limit_except */
 };
 
+/* limit_except: all methods but these have the settings of location. */
+struct http_except {
+	struct lbd_str *methods;
+	unsigned n;
+	struct http_location *location; /* kind IF */
+};
+
 struct http_location {
 	enum location_kind kind;
 	struct lbd_str name;          /* prefix, pattern or name */
@@ -127,6 +134,7 @@ struct http_location {
 	struct http_conf *conf;       /* of this location */
 	struct http_location *parent; /* enclosing location or NULL */
 	struct location_tree *tree;   /* nested ones, or NULL */
+	struct http_except *except;   /* limit_except, or NULL */
 	const struct node *node;
 };
 

@@ -31,7 +31,8 @@ static const struct {
 		"$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent "
 		"\"$http_referer\" \"$http_user_agent\"" },
 	{ "json", ESCAPE_JSON,
-		"{\"time\":\"$time_iso8601_ms\",\"client\":\"$remote_addr\",\"client_port\":\"$remote_port\","
+		"{\"time\":\"$time_iso8601_ms\",\"client\":\"$remote_addr\","
+		"\"client_port\":\"$remote_port\","
 		"\"connection\":$connection,\"connection_requests\":$connection_requests,"
 		"\"server\":\"$server_name\",\"host\":\"$host\",\"method\":\"$request_method\","
 		"\"uri\":\"$request_uri\",\"protocol\":\"$server_protocol\",\"status\":$status,"
@@ -39,18 +40,21 @@ static const struct {
 		"\"body_bytes_sent\":$body_bytes_sent,\"request_time\":$request_time,"
 		"\"referer\":\"$http_referer\",\"user_agent\":\"$http_user_agent\","
 		"\"upstream\":\"$upstream_name\",\"upstream_addr\":\"$upstream_addr\","
-		"\"upstream_status\":\"$upstream_status\",\"upstream_connect_time\":\"$upstream_connect_time\","
+		"\"upstream_status\":\"$upstream_status\","
+		"\"upstream_connect_time\":\"$upstream_connect_time\","
 		"\"upstream_header_time\":\"$upstream_header_time\","
 		"\"upstream_response_time\":\"$upstream_response_time\","
 		"\"end_cause\":\"$end_cause\",\"request_id\":\"$request_id\"}" },
 	{ "lb", ESCAPE_DEFAULT,
-		"$remote_addr:$remote_port [$time_local] $server_name $upstream_name/$upstream_addr "
-		"$upstream_queue_time/$upstream_connect_time/$upstream_header_time/$upstream_response_time/"
-		"$request_time $status $bytes_sent $end_cause $upstream_retries \"$request\"" },
+		"$remote_addr:$remote_port [$time_local] $server_name "
+		"$upstream_name/$upstream_addr $upstream_queue_time/$upstream_connect_time/"
+		"$upstream_header_time/$upstream_response_time/$request_time "
+		"$status $bytes_sent $end_cause $upstream_retries \"$request\"" },
 };
 
 static struct log_format *
-format_add(struct lbd_conf *cf, unsigned i, struct lbd_str name, enum escape escape, struct lbd_str text)
+format_add(struct lbd_conf *cf, unsigned i, struct lbd_str name, enum escape escape,
+	struct lbd_str text)
 {
 	struct config *c = bind_config(cf);
 	struct log_format *f = lbd_pool_zalloc(lbd_conf_pool(cf), sizeof(*f));
@@ -90,12 +94,13 @@ log_format_find(struct lbd_conf *cf, unsigned i, struct lbd_str name)
 		return f;
 	for (size_t k = 0; k < LBD_ARRAY_LEN(predefined); k++) {
 		if (lbd_str_eq(name, lbd_str_c(predefined[k].name)))
-			return format_add(cf, i, lbd_str_c(predefined[k].name), predefined[k].escape,
-				lbd_str_c(predefined[k].text));
+			return format_add(cf, i, lbd_str_c(predefined[k].name),
+				predefined[k].escape, lbd_str_c(predefined[k].text));
 		names[n++] = predefined[k].name;
 	}
 	lbd_conf_error(cf, i, "log format \"%.*s\" is not defined above", LBD_FMT(name));
-	for (f = bind_config(cf)->log_formats; f != NULL && n + 1 < LBD_ARRAY_LEN(names); f = f->next)
+	f = bind_config(cf)->log_formats;
+	for (; f != NULL && n + 1 < LBD_ARRAY_LEN(names); f = f->next)
 		names[n++] = lbd_pool_cstr(lbd_conf_pool(cf), f->name);
 	names[n] = NULL;
 	lbd_conf_suggest(cf, name, names);
@@ -112,8 +117,8 @@ format_escape(struct lbd_conf *cf, unsigned i, struct lbd_str word, enum escape 
 	else if (lbd_str_eq(word, LBD_STR("none")))
 		*out = ESCAPE_NONE;
 	else
-		return lbd_conf_error(cf, i, "\"escape\" is \"%.*s\"; allowed are default, json, none",
-			LBD_FMT(word));
+		return lbd_conf_error(cf, i,
+			"\"escape\" is \"%.*s\"; allowed are default, json, none", LBD_FMT(word));
 	return 0;
 }
 

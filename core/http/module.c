@@ -21,6 +21,8 @@ http_level_ready(struct lbd_conf *cf, enum lbd_level_kind kind, void *conf, cons
 	if (l->conf.content == NULL && l->conf.location != NULL &&
 		l->conf.location->kind == LOCATION_IF)
 		l->conf.content = outer->conf.content;
+	if (l->conf.location != NULL && l->conf.location->kind == LOCATION_IF)
+		l->conf.internal = outer->conf.internal;
 	return error_logs_open(cf, l, outer);
 }
 

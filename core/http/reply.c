@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 
+#include "core/http/block.h"
 #include "core/http/h1_write.h"
 #include "core/os/clock.h"
 
@@ -148,6 +149,21 @@ lbd_http_reply_head(struct lbd_http *h)
 	steps_to_reply(x);
 }
 
+/* early_hints is given here, and none of its strings is empty or "0". */
+static bool
+wants_hints(struct exchange *x)
+{
+	const struct value_list *list = level_of_conf(x->c)->early_hints;
+	struct lbd_str s;
+
+	for (unsigned i = 0; list != NULL && i < list->n; i++) {
+		if (!lbd_http_eval(&x->pub, list->v[i], &s) || s.n == 0 ||
+			lbd_str_eq(s, LBD_STR("0")))
+			return false;
+	}
+	return list != NULL;
+}
+
 void
 lbd_http_interim(struct lbd_http *h, int status, const struct lbd_fields *fields)
 {
@@ -159,6 +175,8 @@ lbd_http_interim(struct lbd_http *h, int status, const struct lbd_fields *fields
 		return;
 	if (status == 100 && x->expect_sent)
 		return; /* lbd has asked for the body itself */
+	if (status == 103 && !wants_hints(x))
+		return;
 	if (h1_write_response(&c->out, &head) == H1_WRITTEN)
 		conn_dirty(c);
 }
@@ -291,7 +309,9 @@ lbd_http_reply_text(struct lbd_http *h, int status, struct lbd_str type, struct 
 	struct lbd_chain body = LBD_CHAIN_INIT;
 
 	h->status = (uint16_t)status;
-	if (type.n > 0 && status_has_body(status))
+	/* a server that sent an X-Accel-Redirect has said what it is */
+	if (type.n > 0 && status_has_body(status) &&
+		lbd_fields_find(&h->reply, LBD_FIELD_CONTENT_TYPE) == NULL)
 		(void)lbd_fields_add(&h->reply, h->pool, LBD_STR("Content-Type"), type);
 	h->reply_length = (int64_t)text.n;
 	lbd_http_reply_head(h);

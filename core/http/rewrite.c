@@ -135,6 +135,7 @@ rule_change(struct exchange *x, const struct rewrite_rule *rule, struct lbd_str 
 	x->pub.uri = path;
 	x->pub.uri_changed = true;
 	x->pub.internal = true;
+	x->pub.location_rewritten = rule->is_break && x->location != NULL;
 	return rule->is_last ? REWRITE_AGAIN : rule->is_break ? REWRITE_BREAK : REWRITE_NEXT;
 }
 

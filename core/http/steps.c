@@ -147,7 +147,8 @@ is_body_too_large(const struct exchange *x)
 {
 	size_t max = x->c->client_max_body_size;
 
-	return max > 0 && x->pub.content_length > 0 && (uint64_t)x->pub.content_length > max && !x->in_error_page;
+	return max > 0 && x->pub.content_length > 0 && (uint64_t)x->pub.content_length > max &&
+		!x->in_error_page;
 }
 
 static enum step_rc
@@ -158,6 +159,7 @@ step_route(struct exchange *x)
 	bool slash = false;
 	struct http_location *loc = route_location(x->server->tree, x->pub.uri, &caps, &re, &slash);
 
+	x->pub.location_rewritten = false;
 	exchange_use(x, loc);
 	if (slash)
 		return step_add_slash(x);
@@ -168,10 +170,9 @@ step_route(struct exchange *x)
 		return STEP_JUMP;
 	}
 	if (is_body_too_large(x)) {
-		x->keep_alive = false;
-		x->linger = true;
 		lbd_log(&x->log, LBD_LOG_ERROR, 0, "client intended to send too large body: %lld bytes",
 			(long long)x->pub.content_length);
+		body_refuse(x);
 		error_page_send(x, 413);
 		return STEP_JUMP;
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The variables of HTTP: the table of names, stored variables, captures.  How each text is found is in
- * vars_request.c, vars_conn.c and vars_upstream.c; how values are made of them, in core/var.
+ * The variables of HTTP: the table of names, stored variables, captures.  How each text is found is
+ * in vars_request.c, vars_conn.c and vars_upstream.c; how values are made of them, in core/var.
  */
 
 #include "core/http/vars.h"
@@ -37,15 +37,17 @@ var_u64(struct lbd_pool *pool, struct lbd_str *out, uint64_t n)
 bool
 var_seconds(struct lbd_pool *pool, struct lbd_str *out, uint64_t ms)
 {
-	return var_print(pool, out, "%llu.%03u", (unsigned long long)(ms / 1000), (unsigned)(ms % 1000));
+	return var_print(pool, out, "%llu.%03u", (unsigned long long)(ms / 1000),
+		(unsigned)(ms % 1000));
 }
 
 bool
-http_var_stored(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+http_var_stored(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+	struct lbd_str rest, struct lbd_str *out)
 {
 	const struct exchange *x = subject;
-	const struct lbd_variable *builtin = var_defined_builtin(http_main->config, (unsigned)v->data);
+	const struct lbd_variable *builtin =
+		var_defined_builtin(http_main->config, (unsigned)v->data);
 
 	if (builtin != NULL) /* assigning it changed what it tells */
 		return builtin->get(subject, pool, builtin, rest, out);
@@ -54,8 +56,8 @@ http_var_stored(void *subject, struct lbd_pool *pool, const struct lbd_variable 
 }
 
 bool
-http_var_capture(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+http_var_capture(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+	struct lbd_str rest, struct lbd_str *out)
 {
 	const struct exchange *x = subject;
 
@@ -84,8 +86,8 @@ http_var_set(struct exchange *x, unsigned number, struct lbd_str value)
 }
 
 /*
- * The subject's bytes may change later (a rewritten uri): captures are kept as references, because nothing
- * an exchange's pool holds is ever written again.
+ * The subject's bytes may change later (a rewritten uri): captures are kept as references, because
+ * nothing an exchange's pool holds is ever written again.
  */
 void
 http_captures_set(struct exchange *x, const struct lbd_regex *re, const struct lbd_captures *caps)

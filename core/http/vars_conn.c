@@ -25,8 +25,8 @@ addr_text(struct lbd_pool *pool, const struct addr_small *a, struct lbd_str *out
 }
 
 bool
-var_client(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+var_client(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+	struct lbd_str rest, struct lbd_str *out)
 {
 	struct exchange *x = subject;
 	const struct client *cl = x->client;
@@ -54,8 +54,8 @@ var_client(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, s
 }
 
 bool
-var_own(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+var_own(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+	struct lbd_str rest, struct lbd_str *out)
 {
 	struct exchange *x = subject;
 	char text[ADDR_TEXT_MAX];
@@ -74,8 +74,8 @@ var_own(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, stru
 }
 
 bool
-var_process(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+var_process(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+	struct lbd_str rest, struct lbd_str *out)
 {
 	static char name[256];
 	static size_t name_n;
@@ -107,8 +107,8 @@ var_process(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, 
 }
 
 bool
-var_time(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+var_time(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+	struct lbd_str rest, struct lbd_str *out)
 {
 	uint64_t ms = clock_wall_ms();
 	struct lbd_str iso;
@@ -126,16 +126,16 @@ var_time(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, str
 		return out->p != NULL;
 	case V_ISO8601_MS: /* 2026-11-20T18:02:11.123+00:00 */
 		iso = clock_iso8601();
-		return iso.n > 19 && var_print(pool, out, "%.*s.%03u%.*s", 19, iso.p, (unsigned)(ms % 1000),
-			(int)(iso.n - 19), iso.p + 19);
+		return iso.n > 19 && var_print(pool, out, "%.*s.%03u%.*s", 19, iso.p,
+			(unsigned)(ms % 1000), (int)(iso.n - 19), iso.p + 19);
 	default:
 		return false;
 	}
 }
 
 bool
-var_tcpinfo(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+var_tcpinfo(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+	struct lbd_str rest, struct lbd_str *out)
 {
 	struct exchange *x = subject;
 	struct tcp_info ti = { 0 };
@@ -157,8 +157,8 @@ var_tcpinfo(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, 
 
 /* Of this worker. */
 bool
-var_connections(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+var_connections(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+	struct lbd_str rest, struct lbd_str *out)
 {
 	unsigned reading = 0, writing = 0, waiting = 0;
 	struct lbd_list *l, *tmp;

@@ -51,7 +51,8 @@ request_body(const struct exchange *x, struct lbd_pool *pool, struct lbd_str *ou
 static bool
 remote_user(const struct exchange *x, struct lbd_pool *pool, struct lbd_str *out)
 {
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const struct lbd_field *f = lbd_fields_find_name(&x->pub.request, LBD_STR("authorization"));
 	struct lbd_str text;
 	uint32_t bits = 0;
@@ -84,8 +85,8 @@ remote_user(const struct exchange *x, struct lbd_pool *pool, struct lbd_str *out
 }
 
 bool
-var_request_str(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+var_request_str(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+	struct lbd_str rest, struct lbd_str *out)
 {
 	struct exchange *x = subject;
 	struct lbd_str port = port_text(x->pub.host_port);
@@ -144,9 +145,18 @@ var_request_str(void *subject, struct lbd_pool *pool, const struct lbd_variable 
 	}
 }
 
+/* Before there is a reply: what an error page answers with. */
+static int
+status_so_far(const struct exchange *x)
+{
+	if (x->pub.status > 0 || !x->in_error_page)
+		return x->pub.status;
+	return x->override_status > 0 ? x->override_status : x->error_status;
+}
+
 bool
-var_request_number(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+var_request_number(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+	struct lbd_str rest, struct lbd_str *out)
 {
 	struct exchange *x = subject;
 
@@ -157,7 +167,7 @@ var_request_number(void *subject, struct lbd_pool *pool, const struct lbd_variab
 	case V_REQUEST_TIME:
 		return var_seconds(pool, out, lbd_http_now(&x->pub) - x->start_ms);
 	case V_STATUS:
-		return var_print(pool, out, "%03u", x->pub.status);
+		return var_print(pool, out, "%03d", status_so_far(x));
 	case V_BYTES_SENT:
 		return var_u64(pool, out, x->head_bytes + x->body_bytes);
 	case V_BODY_BYTES_SENT:
@@ -168,8 +178,8 @@ var_request_number(void *subject, struct lbd_pool *pool, const struct lbd_variab
 }
 
 bool
-var_args(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+var_args(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+	struct lbd_str rest, struct lbd_str *out)
 {
 	const struct exchange *x = subject;
 
@@ -181,8 +191,8 @@ var_args(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, str
 }
 
 bool
-var_is_args(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+var_is_args(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+	struct lbd_str rest, struct lbd_str *out)
 {
 	const struct exchange *x = subject;
 
@@ -194,8 +204,8 @@ var_is_args(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, 
 }
 
 bool
-var_arg(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+var_arg(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+	struct lbd_str rest, struct lbd_str *out)
 {
 	const struct exchange *x = subject;
 
@@ -205,8 +215,8 @@ var_arg(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, stru
 }
 
 bool
-var_host(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+var_host(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+	struct lbd_str rest, struct lbd_str *out)
 {
 	const struct exchange *x = subject;
 
@@ -218,8 +228,8 @@ var_host(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, str
 }
 
 bool
-var_request_id(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+var_request_id(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+	struct lbd_str rest, struct lbd_str *out)
 {
 	static const char hex[] = "0123456789abcdef";
 	struct exchange *x = subject;
@@ -243,7 +253,8 @@ var_request_id(void *subject, struct lbd_pool *pool, const struct lbd_variable *
 }
 
 bool
-var_find_field(const struct lbd_fields *f, struct lbd_pool *pool, struct lbd_str rest, struct lbd_str *out)
+var_find_field(const struct lbd_fields *f, struct lbd_pool *pool, struct lbd_str rest,
+	struct lbd_str *out)
 {
 	char name[128];
 
@@ -258,22 +269,23 @@ var_find_field(const struct lbd_fields *f, struct lbd_pool *pool, struct lbd_str
 }
 
 bool
-var_field(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+var_field(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+	struct lbd_str rest, struct lbd_str *out)
 {
 	const struct exchange *x = subject;
 
 	(void)v;
 	if (lbd_str_eq(rest, LBD_STR("host")) && x->pub.host_port.n > 0) {
-		*out = x->pub.host_port; /* an absolute-form target replaces the field (RFC 9112 3.2.2) */
+		/* an absolute-form target replaces the field (RFC 9112 3.2.2) */
+		*out = x->pub.host_port;
 		return true;
 	}
 	return var_find_field(&x->pub.request, pool, rest, out);
 }
 
 bool
-var_reply_field(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+var_reply_field(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+	struct lbd_str rest, struct lbd_str *out)
 {
 	const struct exchange *x = subject;
 
@@ -314,8 +326,8 @@ var_find_cookie(const struct lbd_fields *f, struct lbd_str name, struct lbd_str 
 }
 
 bool
-var_cookie(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+var_cookie(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+	struct lbd_str rest, struct lbd_str *out)
 {
 	const struct exchange *x = subject;
 

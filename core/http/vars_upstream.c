@@ -64,8 +64,8 @@ put_attempt(struct logfmt *f, const struct lbd_http_attempt *a, enum var_id id)
 }
 
 bool
-var_attempts(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+var_attempts(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+	struct lbd_str rest, struct lbd_str *out)
 {
 	const struct lbd_http *h = subject;
 	size_t room = 0;
@@ -83,7 +83,8 @@ var_attempts(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
 	logfmt_init(&f, p, room);
 	for (unsigned i = 0; i < h->attempt_count; i++) {
 		if (i > 0)
-			logfmt_raw(&f, h->attempts[i].redirect_before ? LBD_STR(" : ") : LBD_STR(", "));
+			logfmt_raw(&f, h->attempts[i].redirect_before ? LBD_STR(" : ")
+								       : LBD_STR(", "));
 		put_attempt(&f, &h->attempts[i], (enum var_id)v->data);
 	}
 	*out = lbd_str(p, f.n);
@@ -91,8 +92,8 @@ var_attempts(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
 }
 
 bool
-var_upstream_text(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+var_upstream_text(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+	struct lbd_str rest, struct lbd_str *out)
 {
 	const struct lbd_http *h = subject;
 	const struct lbd_http_attempt *last =
@@ -117,18 +118,19 @@ var_upstream_text(void *subject, struct lbd_pool *pool, const struct lbd_variabl
 }
 
 bool
-var_upstream_field(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+var_upstream_field(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+	struct lbd_str rest, struct lbd_str *out)
 {
 	const struct lbd_http *h = subject;
 
-	return var_find_field(v->data == 0 ? h->upstream_fields : h->upstream_trailers, pool, rest, out);
+	return var_find_field(v->data == 0 ? h->upstream_fields : h->upstream_trailers, pool, rest,
+		out);
 }
 
 /* The value of a cookie that the last server set. */
 bool
-var_upstream_cookie(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
-	struct lbd_str *out)
+var_upstream_cookie(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+	struct lbd_str rest, struct lbd_str *out)
 {
 	const struct lbd_fields *f = ((const struct lbd_http *)subject)->upstream_fields;
 

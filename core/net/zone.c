@@ -60,7 +60,9 @@ zone_slot(struct zone *z, uint32_t i)
 static _Atomic uint32_t *
 zone_row(struct zone *z, unsigned process)
 {
-	return (_Atomic uint32_t *)(void *)((char *)z + z->head.rows_at + process * z->head.row_size);
+	uint64_t at = z->head.rows_at + process * z->head.row_size;
+
+	return (_Atomic uint32_t *)(void *)((char *)z + at);
 }
 
 /* --- a region --- */

@@ -65,9 +65,9 @@ on_interim(struct lbd_call *c, void *owner, int status, const struct lbd_fields 
 	struct proxy *p = owner;
 
 	(void)c;
-	/* 100 answers an expectation that was not forwarded; 102 and the like are of no use here */
-	if (status == 103 && !p->answered)
-		lbd_http_interim(p->x, status, fields);
+	/* a 100 would answer an expectation that was not forwarded */
+	if (status != 100 && !p->answered)
+		proxy_response_interim(p, status, fields);
 }
 
 static void

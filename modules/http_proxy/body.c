@@ -157,8 +157,10 @@ send_kept(struct proxy *p, bool whole)
 		int64_t n = lbd_spool_read(spool, p->body_at, PROXY_PIECE, &chain);
 
 		if (n <= 0) {
+			int err = n < 0 ? (int)-n : EIO;
+
 			lbd_chain_clear(&chain);
-			proxy_refuse(p, 500, n < 0 ? (int)-n : EIO,
+			proxy_refuse(p, err == ENOMEM ? 503 : 500, err,
 				     "could not read the kept request body");
 			return false;
 		}

@@ -142,9 +142,27 @@ headers_count(const struct proxy_header *h)
 	return n;
 }
 
+/* Fields of proxy_forwarded, where no line sets them. */
+static bool
+plan_forward(struct lbd_conf *cf, struct proxy_plan *plan, uint32_t forwarded)
+{
+	const struct lbd_str *names = proxy_forwarded_names;
+
+	for (unsigned i = 0; names[i].n > 0; i++) {
+		if ((forwarded & 1U << i) == 0 ||
+		    names_has(&plan->names, lbd_field_id_of(names[i]), names[i]))
+			continue;
+		plan->forwarded |= 1U << i;
+		if (!names_add(cf, &plan->names, names[i]))
+			return false;
+	}
+	return true;
+}
+
 /* The plan of a level: its own lines, then those of outer that it does not name. */
 static const struct proxy_plan *
-plan_make(struct lbd_conf *cf, const struct proxy_header *own, const struct proxy_plan *outer)
+plan_make(struct lbd_conf *cf, const struct proxy_header *own, const struct proxy_plan *outer,
+	  uint32_t forwarded)
 {
 	struct proxy_plan *plan = row_new(cf, sizeof(*plan));
 	unsigned room = headers_count(own) + (outer == NULL ? 0 : outer->n);
@@ -168,7 +186,7 @@ plan_make(struct lbd_conf *cf, const struct proxy_header *own, const struct prox
 		    !names_add(cf, &plan->names, plan->v[i]->name))
 			return NULL;
 	}
-	return plan;
+	return plan_forward(cf, plan, forwarded) ? plan : NULL;
 }
 
 static bool
@@ -177,13 +195,15 @@ ready_plan(struct lbd_conf *cf, struct proxy_conf *c, const struct proxy_conf *o
 	const struct proxy_plan *outer_plan = outer == NULL ? NULL : outer->plan;
 	bool given =
 		c->set_headers != NULL && (outer == NULL || c->set_headers != outer->set_headers);
+	bool keeps = !given && outer_plan != NULL && c->set_header_inherit != INHERIT_OFF;
 
-	if (!given && outer_plan != NULL && c->set_header_inherit != INHERIT_OFF) {
+	if (keeps && c->forwarded == outer->forwarded) {
 		c->plan = outer_plan;
 		return true;
 	}
-	c->plan = plan_make(cf, given ? c->set_headers : NULL,
-			    given && c->set_header_inherit == INHERIT_MERGE ? outer_plan : NULL);
+	if (!keeps && !(given && c->set_header_inherit == INHERIT_MERGE))
+		outer_plan = NULL;
+	c->plan = plan_make(cf, given ? c->set_headers : NULL, outer_plan, c->forwarded);
 	return c->plan != NULL;
 }
 

@@ -45,6 +45,14 @@ static const struct lbd_enum inherit_words[] = {
 	{ NULL, 0 },
 };
 
+static const struct lbd_enum forwarded_words[] = {
+	{ "off", 0 },
+	{ "x-forwarded", FORWARDED_X },
+	{ "rfc7239", FORWARDED_RFC7239 },
+	{ "both", FORWARDED_X | FORWARDED_RFC7239 },
+	{ NULL, 0 },
+};
+
 static const struct lbd_enum ignore_words[] = {
 	{ "X-Accel-Redirect", IGNORE_REDIRECT },
 	{ "X-Accel-Buffering", IGNORE_BUFFERING },
@@ -73,6 +81,9 @@ static const struct lbd_directive directives[] = {
 	{ ALL("proxy_set_header_inherit"), .type = LBD_T_ENUM, CONF(set_header_inherit),
 	  .def = "on", .words = inherit_words, .syntax = "on | off | merge",
 	  .help = "whether fields set at outer levels are set here too" },
+	{ ALL("proxy_forwarded"), .type = LBD_T_ENUM, CONF(forwarded), .def = "off",
+	  .words = forwarded_words, .syntax = "off | x-forwarded | rfc7239 | both",
+	  .help = "tells servers who the client is and what it asked for" },
 	FLAG("proxy_pass_request_headers", pass_headers, "on", "passes the client's fields"),
 	FLAG("proxy_pass_request_body", pass_body, "on", "passes the client's body"),
 	VALUE("proxy_set_body", set_body, "value", "body sent to servers instead of the client's"),

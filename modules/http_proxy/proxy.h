@@ -62,7 +62,19 @@ struct proxy_name {
 struct proxy_plan {
 	const struct proxy_header **v;
 	unsigned n;
-	struct proxy_names names; /* of v */
+	uint32_t forwarded;       /* enum forwarded: what proxy_forwarded adds to v */
+	struct proxy_names names; /* of v and forwarded */
+};
+
+/* proxy_forwarded: the fields it sets. */
+enum forwarded {
+	FORWARDED_FOR = 1,
+	FORWARDED_PROTO = 2,
+	FORWARDED_HOST = 4,
+	FORWARDED_PORT = 8,
+	FORWARDED_REAL_IP = 16,
+	FORWARDED_RFC7239 = 32,
+	FORWARDED_X = FORWARDED_RFC7239 - 1, /* all X- ones */
 };
 
 /* proxy_redirect, proxy_cookie_domain, proxy_cookie_path: first match wins. */
@@ -132,6 +144,7 @@ struct proxy_conf {
 	const struct lbd_value *method;
 	struct proxy_header *set_headers; /* of this level or inherited, not merged */
 	uint32_t set_header_inherit;      /* enum header_inherit */
+	uint32_t forwarded;               /* enum forwarded */
 	bool pass_headers, pass_body, pass_trailers;
 	const struct lbd_value *set_body;
 	bool upgrade;                     /* websocket is forwarded */
@@ -249,6 +262,12 @@ struct lbd_str proxy_target_text(struct proxy *p);
 /* request.c: makes p->head.  False after the exchange was refused. */
 bool proxy_request_build(struct proxy *p);
 
+/* forwarded.c */
+/* Field names in the order of enum forwarded's bits, up to an empty one. */
+extern const struct lbd_str proxy_forwarded_names[];
+/* The value of the field with this bit; empty: it is not sent; p NULL without memory. */
+struct lbd_str proxy_forwarded_value(struct proxy *p, uint32_t bit);
+
 /* body.c */
 /* True: attempts may begin.  Else the body is being read first, or the exchange was refused. */
 bool proxy_body_begin(struct proxy *p);
@@ -291,6 +310,7 @@ bool proxy_status_retried(struct proxy *p, int status, bool wanted);
 void proxy_no_live(struct proxy *p);
 
 /* response.c */
+void proxy_response_interim(struct proxy *p, int status, const struct lbd_fields *fields);
 void proxy_response_head(struct proxy *p, struct lbd_response *r);
 void proxy_response_body(struct proxy *p, struct lbd_chain *chain);
 void proxy_response_end(struct proxy *p);

@@ -185,6 +185,23 @@ put_host(struct out *o, struct proxy *p)
 	return true;
 }
 
+static void
+put_forwarded(struct out *o, struct proxy *p)
+{
+	const struct lbd_str *names = proxy_forwarded_names;
+
+	for (unsigned i = 0; names[i].n > 0; i++) {
+		struct lbd_str value;
+
+		if ((p->conf->plan->forwarded & 1U << i) == 0)
+			continue;
+		value = proxy_forwarded_value(p, 1U << i);
+		o->failed |= value.p == NULL;
+		if (value.n > 0)
+			put_field(o, names[i], value);
+	}
+}
+
 static bool
 put_set_fields(struct out *o, struct proxy *p, struct wishes *w)
 {
@@ -203,6 +220,7 @@ put_set_fields(struct out *o, struct proxy *p, struct wishes *w)
 		else if (value.n > 0)
 			put_field(o, h->name, value);
 	}
+	put_forwarded(o, p);
 	return true;
 }
 

@@ -89,6 +89,22 @@ pass_fields(struct proxy *p, const struct lbd_fields *f)
 	}
 }
 
+/* Which of them clients get to see is the core's decision (early_hints). */
+void
+proxy_response_interim(struct proxy *p, int status, const struct lbd_fields *fields)
+{
+	struct lbd_fields pass = { NULL, 0, 0 };
+
+	for (uint32_t i = 0; i < fields->n; i++) {
+		const struct lbd_field *f = &fields->v[i];
+
+		if (!is_hop_field(f->id) && !proxy_names_has(&p->conf->hidden, f) &&
+		    !lbd_fields_add(&pass, p->x->pool, f->name, f->value))
+			return; /* the failed pool ends the exchange later on */
+	}
+	lbd_http_interim(p->x, status, &pass);
+}
+
 /* --- what a server asks lbd to do --- */
 
 /* Fields that stay when another location makes the answer. */
@@ -257,6 +273,8 @@ proxy_response_head(struct proxy *p, struct lbd_response *r)
 	x->status = r->status;
 	x->reason = r->reason;
 	x->reply_length = r->length;
+	if (lbd_fields_find(&r->fields, LBD_FIELD_CONTENT_TYPE) != NULL)
+		lbd_fields_remove(&x->reply, LBD_FIELD_CONTENT_TYPE); /* kept by a redirect */
 	pass_fields(p, &r->fields);
 	lbd_http_reply_head(x);
 }

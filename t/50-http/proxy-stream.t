@@ -51,6 +51,7 @@ http {
 	server {
 		listen 127.0.0.1:%%PORT_0%%;
 		location /kept/ { proxy_pass http://$a; }
+		location /hints/ { proxy_pass http://$a; early_hints 1; }
 		location /off/ { proxy_pass http://$a; proxy_buffering off; proxy_request_buffering off; }
 		location /bound/ { proxy_pass http://$a; proxy_bind 127.0.0.9; }
 		location /boundvar/ { proxy_pass http://$a; proxy_bind 127.0.0.\$arg_n; }
@@ -89,10 +90,13 @@ for my $tag (qw(leaves stays)) {
 	is "$r->{status} $r->{body}", '413 big', "an answer before the whole body was sent: server $tag";
 }
 
-my $r = http_get($port, '/kept/hints?x');
+my $r = http_get($port, '/hints/hints?x');
 is $r->{body}, 'ok', 'interim responses are not the answer';
-is_deeply [map { $_->{status} } @{ $r->{interim} }], [103], '103 passes, a 100 nobody asked for does not';
-$r = http_request($port, '/kept/hints?x', version => '1.0');
+is_deeply [map { $_->{status} } @{ $r->{interim} }], [103], 'early_hints: 103 passes, a 100 nobody asked for does not';
+is header($r->{interim}[0], 'Link'), '</a.css>', 'with its fields';
+$r = http_get($port, '/kept/hints?x');
+is_deeply $r->{interim}, [], 'without early_hints it does not';
+$r = http_request($port, '/hints/hints?x', version => '1.0');
 is_deeply $r->{interim}, [], 'nothing of it to HTTP/1.0';
 
 is http_get($port, '/bound/peer?x')->{body}, '127.0.0.9', 'proxy_bind';

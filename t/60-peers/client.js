@@ -105,7 +105,11 @@ function duplex() {
 async function features() {
 	let r = await ask('/early');
 	check(r.body.toString() === 'after hints', '103: the answer', r.body.toString());
-	check(r.information.every((i) => i.statusCode === 103), '103: nothing else', JSON.stringify(r.information));
+	check(r.information.length === 0, '103: not by itself', JSON.stringify(r.information));
+	r = await ask('/hints/early');
+	check(r.information.length === 1 && r.information[0].statusCode === 103 && r.information[0].headers.link === '</a.css>; rel=preload',
+		'103: with early_hints', JSON.stringify(r.information));
+	check(r.body.toString() === 'after hints', '103: and the answer', r.body.toString());
 	r = await ask('/trailers/size/5000/trailers', { headers: { TE: 'trailers', Connection: 'TE, keep-alive' } });
 	check(r.trailers['x-md5'] === md5(sample(5000)), 'trailers', JSON.stringify(r.trailers));
 	r = await ask('/gzip', { headers: { 'Accept-Encoding': 'gzip' } });

@@ -23,6 +23,7 @@ http {
 		location / { proxy_pass http://node; }
 		location /stream/ { proxy_pass http://node/; proxy_request_buffering off; proxy_buffering off; }
 		location /trailers/ { proxy_pass http://node/; proxy_pass_trailers on; }
+		location /hints/ { proxy_pass http://node/; early_hints 1; }
 		location /patient/ { proxy_pass http://node/; proxy_ignore_client_abort on; }
 	}
 }

@@ -33,7 +33,7 @@ my $dir = tempdir(CLEANUP => 1);
 my $big = 50 << 20;
 
 # (exit code, what it printed: the body, or what -w asked for)
-sub curl { return run_program(has_program('curl'), '-sS', '--max-time', 60, @_) }
+sub curl { return run_program(has_program('curl'), '-sS', '--max-time', 120, @_) }
 
 sub facts {
 	my ($code, $out) = curl('-o', '/dev/null', '-w', '%{http_code} %{num_connects} %{size_download}\n', @_);

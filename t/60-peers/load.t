@@ -39,7 +39,7 @@ my $url = 'http://127.0.0.1:' . $lbd->port;
 SKIP: {
 	skip 'no wrk', 1 if !has_program('wrk');
 	for my $path ('/', '/proxy/', '/once/') {
-		my ($code, $out) = run_program(has_program('wrk'), '-t1', '-c64', '-d2s', "$url$path");
+		my ($code, $out) = run_program(has_program('wrk'), qw(-t1 -c64 -d2s --timeout 20s), "$url$path");
 
 		is $code, 0, "wrk $path";
 		unlike $out, qr/Socket errors|Non-2xx/, "wrk $path: no errors" or diag $out;

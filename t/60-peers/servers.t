@@ -14,6 +14,7 @@ use lib "$FindBin::Bin/../lib";
 use Lbd;
 use Lbd::Peers;
 use Test::More;
+use Time::HiRes qw(sleep);
 
 my @sizes = (0, 1, 16383, 16384, 16385, 65536, 1 << 20, 50 << 20);
 my $root = tempdir(CLEANUP => 1);
@@ -115,6 +116,20 @@ EOT
 	}
 	is http_request($lbd->port, '/once/x', version => '1.0', headers => [Connection => 'close'])->{body}, "GET /x \n",
 		'HTTP/1.0 on both sides';
+
+	# closes kept connections at the moment they are used again
+	my $hasty = peer_haproxy($behind->port, 'timeout http-keep-alive 2');
+	my $over = start($hasty->address);
+	my %status;
+	$c = Lbd::Client->new($over->port);
+	for my $n (1 .. 300) {
+		$c->send("GET /$n HTTP/1.1\r\nHost: a\r\n\r\n");
+		$status{ $c->response->{status} }++;
+		sleep 0.0015 + rand 0.001;
+	}
+	is_deeply \%status, { 200 => 300 }, 'no request is lost on a connection that was closed';
+	$over->stop;
+	$hasty->stop;
 	$behind->stop;
 	is http_get($lbd->port, '/x')->{status}, 503, 'its own error is passed on';
 	$lbd->stop;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Kept bodies: what was written is what is read, from memory, from the file and across the border, at
- * every offset, however it came in pieces.
+ * Kept bodies: what was written is what is read, from memory, from the file and across the border,
+ * at every offset, however it came in pieces.
  */
 
 #include <errno.h>

@@ -4,7 +4,7 @@
 #
 #	my $node = peer_node();                   t/60-peers/server.js
 #	my $nginx = peer_nginx($folder);          static files, /up answers uploads
-#	my $haproxy = peer_haproxy($port);        in front of that port
+#	my $haproxy = peer_haproxy($port);        in front of that port; more lines for "defaults" may follow
 #	my $python = peer_python($folder);        http.server: HTTP/1.0, a connection per response
 #	$node->port, $node->output, $node->stop
 #
@@ -118,7 +118,7 @@ EOT
 }
 
 sub peer_haproxy {
-	my ($to) = @_;
+	my ($to, $more) = @_;
 	my $port = free_port();
 	my $dir = folder();
 
@@ -131,6 +131,7 @@ defaults
 	timeout client 1m
 	timeout server 1m
 	timeout connect 5s
+	@{[ $more // '' ]}
 frontend in
 	bind 127.0.0.1:$port
 	http-request return status 200 content-type text/plain string "by haproxy" if { path /own }
