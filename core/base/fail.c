@@ -6,6 +6,7 @@
  */
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "core/base/fail.h"
 
@@ -59,6 +60,44 @@ base_memalign(size_t align, size_t n)
 	if (LBD_UNLIKELY(fail.on) && fail_now())
 		return NULL;
 	return posix_memalign(&p, align, n == 0 ? 1 : n) == 0 ? p : NULL;
+}
+
+static void *
+map(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+void *
+base_pages(size_t size)
+{
+	uintptr_t at, start;
+	char *p;
+
+	if (LBD_UNLIKELY(fail.on) && fail_now())
+		return NULL;
+	p = map(size); /* mostly just below the one before, which was aligned */
+	if (p == NULL || ((uintptr_t)p & (size - 1)) == 0)
+		return p;
+	munmap(p, size);
+	p = map(2 * size);
+	if (p == NULL)
+		return NULL;
+	at = (uintptr_t)p;
+	start = (at + size - 1) & ~(uintptr_t)(size - 1);
+	if (start > at)
+		munmap(p, start - at);
+	munmap(p + (start - at) + size, at + size - start);
+	return p + (start - at);
+}
+
+void
+base_pages_free(void *p, size_t size)
+{
+	if (p != NULL)
+		munmap(p, size);
 }
 
 static void

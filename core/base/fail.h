@@ -19,6 +19,13 @@ void *base_realloc(void *p, size_t n);
 /* align is a power of two of at least sizeof(void *). */
 void *base_memalign(size_t align, size_t n);
 
+/*
+ * size bytes of zeroed pages aligned to size (a power of two, at least a page), straight from the
+ * system: an aligned block of the heap costs a page more on each side for its neighbours' headers.
+ */
+void *base_pages(size_t size);
+void base_pages_free(void *p, size_t size);
+
 /* The n-th allocation from now (1: the next) fails, and with onward all after it.  0: none. */
 void fail_alloc_at(uint64_t n);
 void fail_alloc_from(uint64_t n);

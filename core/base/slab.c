@@ -58,7 +58,7 @@ page_end(struct slab *s, struct page *page)
 {
 	lbd_list_remove(&page->link);
 	s->bytes -= s->page_size;
-	free(page);
+	base_pages_free(page, s->page_size);
 }
 
 static void
@@ -87,7 +87,7 @@ slab_fini(struct slab *s)
 static struct page *
 page_add(struct slab *s)
 {
-	struct page *page = base_memalign(s->page_size, s->page_size);
+	struct page *page = base_pages(s->page_size);
 
 	if (page == NULL)
 		return NULL;

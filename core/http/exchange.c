@@ -306,6 +306,8 @@ exchange_abort(struct exchange *x, int status, const char *cause)
 	x->keep_alive = false;
 	x->body_state = BODY_FAILED; /* nobody wants it */
 	x->end_cause = cause;
+	if (x->client->until_close && !x->reply_done)
+		conn_reset(&x->client->conn); /* what was sent must not look like all of it */
 	steps_to_end(x);
 }
 

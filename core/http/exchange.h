@@ -52,6 +52,7 @@ struct client {
 	bool reclaimed;                 /* closed to make room: its slot is promised to another */
 	bool parsing;                   /* client_next() is on the stack */
 	bool sending;                   /* the timeout that runs is send_timeout */
+	bool until_close;               /* the end of the connection is the end of the answer */
 };
 
 enum body_state { BODY_IDLE, BODY_WANTED, BODY_DONE, BODY_FAILED };

@@ -120,6 +120,16 @@ client_timer(struct client *cl)
 		conn_timeout(&cl->conn, ms);
 }
 
+/* Closes while bytes of an answer are lost, which must not look like its end. */
+static void
+client_cut(struct client *cl)
+{
+	if (cl->until_close)
+		conn_reset(&cl->conn);
+	else
+		conn_close(&cl->conn);
+}
+
 /* Ends a connection that took too long. */
 static void
 client_expired(struct client *cl, const char *what)
@@ -136,7 +146,7 @@ client_expired(struct client *cl, const char *what)
 	if (reset)
 		conn_reset(&cl->conn);
 	else
-		conn_close(&cl->conn);
+		client_cut(cl);
 }
 
 static void
@@ -299,11 +309,10 @@ client_next(struct client *cl)
 	cl->parsing = false;
 	if (cl->x != NULL || cl->state > CLIENT_HEAD)
 		return;
-	if (!client_has_more(cl)) {
+	if (client_has_more(cl))
+		client_read_more(cl);
+	else
 		conn_finish(&cl->conn);
-		return;
-	}
-	client_read_more(cl);
 	client_timer(cl);
 }
 
@@ -403,7 +412,7 @@ client_send_failed(struct conn *c, int err)
 
 	cl->gone = true;
 	if (x == NULL) {
-		conn_close(c);
+		client_cut(cl);
 		return;
 	}
 	lbd_log(&x->log, LBD_LOG_INFO, err, "could not send to the client");
@@ -524,7 +533,7 @@ client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool cut)
 	if (conn_is_closing(&cl->conn))
 		return;
 	if (cl->gone) {
-		conn_close(&cl->conn);
+		client_cut(cl);
 		return;
 	}
 	if (keep_alive) {
@@ -583,11 +592,12 @@ clients_abort(void)
 		struct client *cl = LBD_LIST_ITEM(l, struct client, link);
 
 		cl->gone = true;
-		if (cl->x != NULL && cl->x->tunnel != NULL)
-			tunnel_stop(&cl->x->tunnel);
-		else if (cl->x != NULL)
-			exchange_abort(cl->x, 499, "KD");
-		conn_close(&cl->conn);
+		if (cl->x != NULL)
+			exchange_abort(cl->x, 499, "KD"); /* its handler ends a tunnel, too */
+		if (conn_queued(&cl->conn) > 0)
+			client_cut(cl);
+		else
+			conn_close(&cl->conn);
 	}
 }
 

@@ -61,7 +61,8 @@ reply_framing(struct exchange *x)
 	if (h->version == 11 && x->c->chunked_transfer_encoding)
 		x->reply_chunked = true;
 	else if (!x->reply_no_body)
-		x->keep_alive = false; /* the end of the connection is the end of the body */
+		x->client->until_close = true;
+	x->keep_alive = x->keep_alive && !x->client->until_close;
 }
 
 static struct lbd_str
@@ -298,7 +299,7 @@ lbd_http_cut(struct lbd_http *h, const char *reason)
 	if (x->end_cause == NULL)
 		x->end_cause = "SD";
 	/* Without chunks or a length only a reset shows that something is missing. */
-	if (h->head_sent && !x->reply_chunked && h->reply_length < 0 && !x->reply_no_body)
+	if (x->client->until_close)
 		conn_reset(&x->client->conn);
 	reply_finished(x);
 }

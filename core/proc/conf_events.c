@@ -250,7 +250,7 @@ static const struct lbd_directive directives[] = {
 	  .min_args = 1, .max_args = 2, .def = "4096", .set = set_entries,
 	  .syntax = "number [cq=number]", .help = "queue sizes of a worker's ring" },
 	{ .name = "io_uring_buffers", .where = LBD_EVENTS, .type = LBD_T_CUSTOM, EVENTS(buffers),
-	  .min_args = 2, .max_args = 2, .def = "1024 4k", .set = set_buffers,
+	  .min_args = 2, .max_args = 2, .def = "1024 16k", .set = set_buffers,
 	  .syntax = "number size", .help = "receive buffers of a worker" },
 	{ .name = "io_uring_sqpoll", .where = LBD_EVENTS, .type = LBD_T_CUSTOM, EVENTS(sqpoll),
 	  .min_args = 1, .max_args = 3, .def = "off", .set = set_sqpoll,

@@ -94,10 +94,12 @@ for my $h (grep { /\.h$/ } @headers) {
 	my $said = `$cc -std=c11 -pedantic-errors -Wall -Wextra -Werror -fsyntax-only '-I$dest$mk{includedir}' '$dest/one.c' 2>&1`;
 	is($said, '', "<lbd/$h> alone is C11");
 	SKIP: {
-		skip 'no g++', 1 if system('command -v g++ >/dev/null 2>&1') != 0;
+		skip 'no g++', 2 if system('command -v g++ >/dev/null 2>&1') != 0;
 		spew("$dest/one.cc", "#include <lbd/$h>\nint lbd_one;\n");
-		$said = `g++ -std=c++11 -Wall -Wextra -Werror -fsyntax-only '-I$dest$mk{includedir}' '$dest/one.cc' 2>&1`;
-		is($said, '', "<lbd/$h> alone is C++11");
+		for my $std ('c++11', 'c++17') {
+			$said = `g++ -std=$std -pedantic-errors -Wall -Wextra -Werror -fsyntax-only '-I$dest$mk{includedir}' '$dest/one.cc' 2>&1`;
+			is($said, '', "<lbd/$h> alone is $std");
+		}
 	}
 }
 unlink "$dest/one.c", "$dest/one.cc";

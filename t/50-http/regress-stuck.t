@@ -21,10 +21,10 @@ my $s = $server->address;
 my $early = backend(sub {
 	my ($c, $n, $b) = @_;
 	my $head = $c->read_until(qr/\r\n\r\n/) // return;
+	my ($path) = $head =~ / (\S+)/;
 
-	$b->note('asked');
-	wait_for(sub { grep { $_ eq 'go' } $b->notes });
-	$c->send($head =~ /accel/ ? http_bytes(200, ['X-Accel-Redirect' => '@kept'], '') : http_bytes(500, [], ''));
+	wait_for(sub { grep { $_ eq $path } $b->notes });
+	$c->send($path =~ /accel/ ? http_bytes(200, ['X-Accel-Redirect' => '@kept'], '') : http_bytes(500, [], ''));
 	$c->read_until(qr/never/);
 });
 my $e = $early->address;
@@ -88,13 +88,12 @@ is "$r->{status} $r->{body}", '405 GET /page 0', 'a method that is refused, with
 
 # As much of the body as is read ahead is here when another location wants all of it.
 for my $path ('/early/accel', '/early/page') {
-	my $c = Lbd::Client->new($port, timeout => 1);
+	my $c = Lbd::Client->new($port);
 	my $n = 24 * 1024 * 1024;
 	my $head = "POST $path HTTP/1.1\r\n${h}Content-Length: $n\r\n\r\n";
 	my $body = 'x' x $n;
 
 	# until lbd takes no more
-	$c->{socket}->blocking(0);
 	$c->send($head);
 	my ($sent, $still) = (0, 0);
 	while ($sent < $n && $still < 20) {
@@ -105,10 +104,9 @@ for my $path ('/early/accel', '/early/page') {
 		select undef, undef, undef, 0.02 if !defined $k;
 	}
 	cmp_ok $sent, '<', $n, "$path: the server stops the client";
-	$early->note('go');
-	$c->{timeout} = Lbd::Util::deadline();
+	$early->note($path);
 	$c->send(substr $body, $sent);
-	my $r = $c->response;
+	$r = $c->response;
 	is "$r->{status} $r->{body}", "200 POST $path $n", "$path: another one gets all of it";
 }
 done_testing;

@@ -178,6 +178,73 @@ is_fine('before and after modules that are not there', "load_module $dir/b.so;\n
 is_fine('a module\'s directive wins over a bundled module that is not loaded',
 	"load_module $dir/proxy.so;\nhttp { proxy_read_timeout x; server { listen 127.0.0.1:%%PORT_0%%; } }\n");
 
+# the one that the manual shows
+my $page = slurp(($ENV{LBD_SRC} // '.') . '/man/lbd-modules.7');
+my ($example) = $page =~ m{^\.Bd -literal.*?\n(/\* hello\.c.*?)^\.Ed}ms;
+my ($used) = $page =~ /^(load_module hello\.so;.*?)^\.Ed/ms;
+for ($example, $used) {
+	s/\\e/\\/g;
+	s/\\&//g;
+}
+module_so('hello', $example);
+$used =~ s/hello\.so/$dir\/hello.so/;
+$used =~ s/8080/127.0.0.1:%%PORT_0%%/;
+my $manual = Lbd->new(conf => $used);
+is http_get($manual->port(0), '/')->{body}, "hello, 127.0.0.1\n", 'the module of the manual works';
+$manual->stop;
+
+SKIP: {
+	skip 'no g++', 2 if !has_program('g++');
+	spew("$dir/cxx.cc", <<'EOT');
+#include <lbd/http.h>
+
+extern struct lbd_module lbd_module;
+
+struct cxx_conf {
+	const struct lbd_value *text;
+};
+
+static enum lbd_hook_rc
+start(struct lbd_http *x)
+{
+	const auto *c = lbd_http_conf(const cxx_conf, x, &lbd_module);
+	struct lbd_str text;
+
+	if (!lbd_http_eval(x, c->text, &text))
+		return lbd_http_refuse_hook(x, 503);
+	lbd_http_reply_text(x, 200, LBD_STR("text/plain"), text);
+	return LBD_DONE;
+}
+
+static const struct lbd_http_content content = { .name = "cxx", .start = start };
+
+static int
+set(struct lbd_conf *cf, const struct lbd_directive *, void *)
+{
+	return lbd_http_set_content(cf, &content);
+}
+
+static const struct lbd_directive directives[] = {
+	{ .name = "cxx", .where = LBD_LOCATION, .type = LBD_T_VALUE, .flags = LBD_D_NOINHERIT,
+	  LBD_FIELD(cxx_conf, text), .set = set },
+	{},
+};
+
+LBD_API struct lbd_module lbd_module = {
+	LBD_MODULE_HEADER,
+	.name = "cxx",
+	.version = "1",
+	.directives = directives,
+	.context_size = { .http = sizeof(cxx_conf) },
+};
+EOT
+	my ($code, $out) = run_program('g++', qw(-std=c++20 -shared -fPIC -fvisibility=hidden), '-I' . include_folder(),
+		'-o', "$dir/cxx.so", "$dir/cxx.cc");
+	is "$code $out", '0 ', 'a module in C++';
+	is_fine('is as good', "load_module $dir/cxx.so;\n" .
+		"http { server { listen 127.0.0.1:%%PORT_0%%; location / { cxx \"\$uri\"; } } }\n");
+}
+
 my $lbd = Lbd->new(conf => "load_module $plain;\n$http\n", start => 0, engine => 'epoll');
 my ($code, $out) = $lbd->run_test;
 is $code, 0, 'a block in -g is in nobody\'s way' or diag $out;

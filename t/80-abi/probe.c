@@ -242,7 +242,7 @@ static const struct lbd_directive directives[] = {
 	{ .name = "shout", .where = LBD_ALL_HTTP, .type = LBD_T_FLAG,
 	  LBD_FIELD(struct probe_conf, shout), .def = "off", .syntax = "on | off", .help = "loud" },
 	{ .name = "twice", .where = LBD_ALL_HTTP, .type = LBD_T_FLAG,
-	  LBD_FIELD(struct probe_conf, twice), .def = "off", .syntax = "on | off", .help = "twice" },
+	  LBD_FIELD(struct probe_conf, twice), .def = "off", .syntax = "on | off", .help = "2" },
 	{ .name = NULL },
 };
 
