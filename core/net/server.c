@@ -143,6 +143,7 @@ static const struct param {
 	{ "max_fails", true, set_max_fails },
 	{ "fail_timeout", true, set_fail_timeout },
 	{ "backup", false, set_backup },
+	{ "backup", true, set_planned }, /* further tiers */
 	{ "down", false, set_down },
 	{ "drain", false, set_down },
 	{ "slow_start", true, set_slow_start },

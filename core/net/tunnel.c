@@ -227,6 +227,10 @@ side_send_failed(struct conn *c, int err)
 
 	s->broken = true;
 	side_failed(s, err);
+	if (err == ENOMEM || err == ENOBUFS) { /* it is well, and would wait for what is lost */
+		tunnel_end(s->tunnel);
+		return;
+	}
 	side_pace(s->other);
 	side_pace(s);
 	tunnel_check(s->tunnel);

@@ -65,6 +65,7 @@ struct core_conf {
 	int64_t nofile;               /* 0: as many as allowed */
 	size_t core_limit;            /* bytes */
 	struct lbd_str working_directory; /* empty: stay */
+	const struct node *directory_node; /* the line that says so */
 	uint64_t shutdown_timeout_ms; /* 0: for ever */
 	uint64_t shutdown_spread_ms;  /* 0: off */
 	unsigned generations_max;     /* 0: off */

@@ -55,6 +55,16 @@ set_core_limit(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 	return 0;
 }
 
+static int
+set_directory(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
+{
+	struct core_conf *core = conf;
+
+	(void)d;
+	core->directory_node = bind_node(cf);
+	return 0;
+}
+
 /* "time | off" into the field the row names */
 static int
 set_time_or_off(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
@@ -136,7 +146,7 @@ static const struct lbd_directive directives[] = {
 	  .set = set_core_limit,
 	  .syntax = "size", .help = "largest core file of a worker" },
 	{ .name = "working_directory", .where = LBD_MAIN, .type = LBD_T_PATH,
-	  CORE(working_directory),
+	  CORE(working_directory), .set = set_directory,
 	  .syntax = "directory", .help = "where the workers run and core files land" },
 	{ .name = "worker_shutdown_timeout", .where = LBD_MAIN, .type = LBD_T_MSEC,
 	  CORE(shutdown_timeout_ms), .def = "1h",

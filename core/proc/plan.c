@@ -89,8 +89,8 @@ check_folder(const struct plan *plan)
 	struct stat st;
 
 	if (dir.n > 0 && (stat(dir.p, &st) < 0 || !S_ISDIR(st.st_mode)))
-		diag_error(plan->config->diag, NULL, "\"working_directory\": \"%.*s\" is no folder",
-			LBD_FMT(dir));
+		bind_error_at(plan->config, plan->core->directory_node, 1,
+			"\"working_directory\": \"%.*s\" is no folder", LBD_FMT(dir));
 }
 
 const char *

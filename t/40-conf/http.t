@@ -159,7 +159,7 @@ bad('server', @$_) for (
 	['break 1;', qr/argument/],
 	['limit_except GET { }', qr/"limit_except" is not allowed in "server"/],
 );
-bad('location', 'limit_except GET { }', qr/"limit_except" is planned/);
+good('location', 'limit_except GET POST { access_log off; }');
 bad('location', 'internal on;', qr/argument/);
 bad('location', 'proxy_pass http://127.0.0.1:1; proxy_pass http://127.0.0.1:2;', qr/"proxy_pass" is given twice/);
 warns('location', 'if ($uri) { error_page 404 /x; }', qr/"error_page" in "if" may not do what it seems to/);

@@ -108,7 +108,7 @@ help: "http" was opened at lbd.conf:2:1
 EOT
 
 bad('a reserved name', "events { }\nhttp { proxy_cache_path x; }\n", <<'EOT');
-lbd.conf:2:8: "proxy_cache_path" is planned and not built into this lbd
+lbd.conf:2:8: "proxy_cache_path" belongs to the module cache, which is planned and not built into this lbd
 http { proxy_cache_path x; }
        ^^^^^^^^^^^^^^^^
 EOT
