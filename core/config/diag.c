@@ -23,6 +23,9 @@ enum {
 	MAX_KEPT = 100,    /* of errors, and of warnings */
 	MAX_WIDTH = 160,   /* bytes of a source line that are shown */
 	LEAD_IN = 60,      /* bytes shown before the mark when a line is longer */
+	MAX_TEXT = 600,    /* bytes of a message: it may quote a word of any length */
+	TEXT_HEAD = 300,   /* of a longer one: its beginning and its end */
+	TEXT_TAIL = 200,
 };
 
 struct help {
@@ -171,6 +174,24 @@ is_inside_char(char c)
 	return ((uint8_t)c & 0xc0) == 0x80;
 }
 
+static void
+show_text(struct logfmt *f, struct lbd_str s)
+{
+	size_t head = TEXT_HEAD, tail = s.n - TEXT_TAIL;
+
+	if (s.n <= MAX_TEXT) {
+		show(f, s);
+		return;
+	}
+	while (head > 0 && is_inside_char(s.p[head]))
+		head--;
+	while (tail < s.n && is_inside_char(s.p[tail]))
+		tail++;
+	show(f, lbd_str_head(s, head));
+	show(f, LBD_STR(" ... "));
+	show(f, lbd_str_skip(s, tail));
+}
+
 /* The part of the line at place that is shown: all of it, or what is around the mark. */
 static struct lbd_str
 source_window(const struct place *at)
@@ -233,13 +254,13 @@ show_entry(struct logfmt *f, const struct entry *e)
 	}
 	if (e->warning)
 		logfmt_printf(f, "warning: ");
-	show(f, e->text);
+	show_text(f, e->text);
 	logfmt_char(f, '\n');
 	if (e->place.src != NULL && e->place.len > 0)
 		show_source(f, &e->place);
 	for (h = e->help; h != NULL; h = h->next) {
 		logfmt_printf(f, "help: ");
-		show(f, h->text);
+		show_text(f, h->text);
 		logfmt_char(f, '\n');
 	}
 }

@@ -13,7 +13,7 @@ struct reason {
 };
 
 #define PLANNED "is planned and not built into this lbd"
-#define PLANNED_IN(module) "belongs to the module " module ", which is planned and not built into this lbd"
+#define PLANNED_IN(module) "belongs to the module " module ", which " PLANNED
 
 static const struct reason reasons[] = {
 	{ "acme_*", PLANNED_IN("tls") },

@@ -37,8 +37,10 @@ log_open(struct lbd_conf *cf, unsigned i, struct lbd_str dest, const struct log_
 		return lbd_conf_error(cf, i, "\"%.*s\" is already open with another buffer",
 			LBD_FMT(dest));
 	if (rc < 0)
-		return lbd_conf_error(cf, i, "could not open access log \"%.*s\": %s",
-			LBD_FMT(dest), err[0] != '\0' ? err : strerror(-rc));
+		return err[0] != '\0' ?
+			lbd_conf_error(cf, i, "\"access_log\": %s", err) :
+			lbd_conf_error(cf, i, "\"access_log\": \"%.*s\": %s", LBD_FMT(dest),
+				strerror(-rc));
 	return 0;
 }
 

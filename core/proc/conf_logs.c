@@ -49,8 +49,8 @@ open_default(struct config *c, const char *path, struct lbd_log_target **target)
 
 	if (log_target_open(c->pool, &word, 1, target, err, sizeof(err)) == 0)
 		return 0;
-	diag_error(c->diag, NULL, "error log \"%s\": %s", path,
-		err[0] != '\0' ? err : "out of memory");
+	diag_error(c->diag, NULL, "error log: %s", err[0] != '\0' ? err : "out of memory");
+	diag_help(c->diag, "\"error_log\" or the option -e name another; \"stderr\" is one, too");
 	return 1;
 }
 
