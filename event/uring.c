@@ -27,8 +27,8 @@ enum { DRAIN_TURNS = 100, DRAIN_MS = 10 };
 #define GEN_SHIFT 48
 #define PTR_MASK (((UINT64_C(1) << GEN_SHIFT) - 1) & ~KIND_MASK)
 
-static uint64_t
-op_tag(const struct op *op)
+uint64_t
+uring_tag(const struct op *op)
 {
 	return ((uint64_t)(uintptr_t)op & PTR_MASK) | (uint64_t)op->gen << GEN_SHIFT | op->kind;
 }
@@ -98,8 +98,8 @@ uring_push(struct loop *loop)
 	enter(loop->impl, 0, 0, 0);
 }
 
-static struct io_uring_sqe *
-get_sqe(struct uring *u)
+struct io_uring_sqe *
+uring_get_sqe(struct uring *u)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 
@@ -150,7 +150,7 @@ static void
 uring_submit(struct loop *loop, struct op *op)
 {
 	struct uring *u = loop->impl;
-	struct io_uring_sqe *sqe = get_sqe(u);
+	struct io_uring_sqe *sqe = uring_get_sqe(u);
 
 	if (LBD_UNLIKELY(sqe == NULL)) {
 		op->flags |= OP_PARKED;
@@ -158,7 +158,7 @@ uring_submit(struct loop *loop, struct op *op)
 		return;
 	}
 	prep(u, op, sqe);
-	io_uring_sqe_set_data64(sqe, op_tag(op));
+	io_uring_sqe_set_data64(sqe, uring_tag(op));
 	u->in_kernel++;
 }
 
@@ -173,13 +173,14 @@ static void
 uring_cancel(struct loop *loop, struct op *op)
 {
 	struct uring *u = loop->impl;
-	struct io_uring_sqe *sqe = get_sqe(u);
+	struct io_uring_sqe *sqe = uring_get_sqe(u);
 
 	if (LBD_UNLIKELY(sqe == NULL)) {
+		lbd_list_remove(&op->link);
 		lbd_list_add_tail(&u->starved, &op->link);
 		return;
 	}
-	io_uring_prep_cancel64(sqe, op_tag(op), 0);
+	io_uring_prep_cancel64(sqe, uring_tag(op), 0);
 	io_uring_sqe_set_data64(sqe, OP_NONE);
 }
 
@@ -300,7 +301,7 @@ on_completion(struct loop *loop, struct uring *u, uint64_t tag, int32_t res, uin
 		return; /* of a cancel: what it did shows in the other completion */
 	if (!(flags & IORING_CQE_F_MORE))
 		u->in_kernel--;
-	if (LBD_UNLIKELY(!op_in_flight(op) || op_tag(op) != tag)) {
+	if (LBD_UNLIKELY(!op_in_flight(op) || uring_tag(op) != tag)) {
 		u->stale++;
 		drop_completion(u, tag, res, flags);
 		return;
@@ -364,6 +365,7 @@ uring_create(struct loop *loop, const struct loop_conf *conf, const char **why)
 	if (u == NULL)
 		return -ENOMEM;
 	lbd_list_init(&u->starved);
+	uring_sweep_init(u);
 	err = uring_ring_create(u, conf, why);
 	if (err != 0) {
 		free(u);
@@ -404,7 +406,7 @@ uring_destroy(struct loop *loop)
 	unsigned turn;
 
 	for (turn = 0; turn < DRAIN_TURNS && u->in_kernel > 0; turn++) {
-		sqe = turn == 0 ? get_sqe(u) : NULL;
+		sqe = turn == 0 ? uring_get_sqe(u) : NULL;
 		if (sqe != NULL) {
 			io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY |
 							       IORING_ASYNC_CANCEL_ALL);
@@ -415,6 +417,7 @@ uring_destroy(struct loop *loop)
 	}
 	io_uring_queue_exit(&u->ring);
 	uring_bufs_free(&u->bufs);
+	uring_sweep_fini(loop, u);
 	free(u);
 }
 

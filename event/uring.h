@@ -40,7 +40,10 @@ struct uring {
 	struct uring_bufs bufs;
 	/* Without room in the submission queue: parked ops to start, others to cancel. */
 	struct lbd_list starved;
-	uint64_t enters, stale;
+	/* Receives in the kernel that got data lately, see uring_sweep.c. */
+	struct lbd_list watch;
+	struct timer sweep;
+	uint64_t enters, stale, revived;
 	uint64_t overflows;
 	uint32_t in_kernel; /* requests whose last completion has not been seen */
 };
@@ -69,6 +72,16 @@ uring_bufs_available(const struct uring_bufs *b)
 void uring_submit_again(struct loop *loop, struct op *op);
 /* The request of a repeating op is over, the op is not: go on unless it was cancelled. */
 void uring_go_on(struct loop *loop, struct op *op);
+
+/* What completions of op's current request carry. */
+uint64_t uring_tag(const struct op *op);
+/* NULL when the submission queue is full and the kernel takes nothing. */
+struct io_uring_sqe *uring_get_sqe(struct uring *u);
+
+/* See uring_sweep.c.  op is in the kernel and its link in no list. */
+void uring_sweep_init(struct uring *u);
+void uring_sweep_fini(struct loop *loop, struct uring *u);
+void uring_watch(struct loop *loop, struct uring *u, struct op *op);
 
 /* RECV, see uring_recv.c. */
 void uring_prep_recv(struct uring *u, struct op *op, struct io_uring_sqe *sqe);

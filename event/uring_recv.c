@@ -83,6 +83,8 @@ uring_on_recv(struct loop *loop, struct op *op, int32_t res, uint32_t flags)
 		op_deliver(loop, op, res);
 		if (LBD_UNLIKELY(!(flags & IORING_CQE_F_MORE)))
 			uring_go_on(loop, op);
+		else if (lbd_list_empty(&op->link))
+			uring_watch(loop, u, op);
 		return;
 	}
 	lbd_buf_unref(&b);
@@ -91,8 +93,8 @@ uring_on_recv(struct loop *loop, struct op *op, int32_t res, uint32_t flags)
 	if (res == -ENOBUFS) {
 		uring_bufs_ran_out(&u->bufs);
 		uring_go_on(loop, op);
-	} else if (res == -EINTR || res == -EAGAIN) {
-		uring_go_on(loop, op);
+	} else if (res == -EINTR || res == -EAGAIN || res == -ECANCELED) {
+		uring_go_on(loop, op); /* which ends it when its owner cancelled it */
 	} else {
 		op_finish(loop, op, res);
 	}
