@@ -153,7 +153,8 @@ const char *steps_name(const struct exchange *x);
 
 /* h1_server.c: the client connection. */
 void client_accepted(struct listener *l, struct loop *loop, int fd);
-void client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool cut);
+/* silent: nothing was said, and nothing is to be heard. */
+void client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool silent);
 void client_left(struct client *cl);        /* eof, x is running */
 bool client_has_more(const struct client *cl); /* the next request may come, or is here */
 void client_timer(struct client *cl);       /* sets the timeout that fits the state */

@@ -51,7 +51,8 @@ call_is_clean(const struct lbd_call *c)
 	const struct conn *conn = &c->sc->conn;
 
 	return c->request_done && conn_queued(conn) == 0 && c->send_err == 0 && !c->surplus &&
-	       c->framing.keep_alive && (conn->flags & (CONN_EOF | CONN_DEAD)) == 0;
+	       c->framing.keep_alive && (conn->flags & (CONN_EOF | CONN_DEAD)) == 0 &&
+	       (!c->filled || server_conn_is_silent(c->sc));
 }
 
 static const char *

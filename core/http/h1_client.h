@@ -60,12 +60,15 @@ struct lbd_call {
 	uint8_t interims;
 	uint8_t state;                  /* enum call_state */
 	bool reused, request_done, paused, high, surplus;
+	bool filled;                    /* the last read filled its buffer: more may be waiting */
 };
 
 /* h1_client_conn.c: connections. */
 /* An idle one, or a new one being connected (*fresh).  NULL, and a positive errno in *err. */
 struct server_conn *server_conn_get(const struct lbd_call_conf *conf, const struct conn_handler *h,
 				    bool *fresh, int *err);
+/* Nothing but silence is there to be read.  Costs a system call. */
+bool server_conn_is_silent(const struct server_conn *sc);
 /* In closed(). */
 void server_conn_free(struct server_conn *sc);
 

@@ -55,9 +55,8 @@ server_conn_freed(struct idle_conn *ic)
 	server_conn_free(LBD_CONTAINER(ic, struct server_conn, idle));
 }
 
-/* Nothing but silence is there to be read.  Costs a system call, so only for what must not fail. */
-static bool
-is_silent(const struct server_conn *sc)
+bool
+server_conn_is_silent(const struct server_conn *sc)
 {
 	char byte;
 
@@ -74,7 +73,7 @@ server_conn_idle(const struct lbd_call_conf *conf, struct lbd_str key)
 	while ((ic = idle_get(conf->upstream, server, key)) != NULL) {
 		struct server_conn *sc = LBD_CONTAINER(ic, struct server_conn, idle);
 
-		if (!conf->careful || is_silent(sc))
+		if (!conf->careful || server_conn_is_silent(sc))
 			return sc;
 		conn_close(&sc->conn);
 	}

@@ -119,6 +119,13 @@ on_received(struct conn *conn, struct lbd_buf *b, char *p, size_t n)
 		lbd_buf_unref(&b);
 		return;
 	}
+	if (c->reused && !lbd_call_has_sent(c)) {
+		/* nobody answers what was not asked yet: the connection was not idle, only quiet */
+		lbd_buf_unref(&b);
+		c->received_before = conn->received;
+		call_finish(c, LBD_CALL_CLOSED, 0, "bytes on an idle connection");
+		return;
+	}
 	c->heard_ms = call_now(c);
 	call_input(c, b, p, n);
 }

@@ -334,6 +334,7 @@ call_input(struct lbd_call *c, struct lbd_buf *b, const char *p, size_t n)
 {
 	struct piece in = { b, p, n };
 
+	c->filled = p + n == b->data + b->size;
 	while (c->state == CALL_HEAD && in.n > 0) {
 		if (!head_input(c, &in)) {
 			lbd_buf_unref(&b);

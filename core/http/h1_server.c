@@ -525,7 +525,7 @@ client_finish(struct client *cl)
 }
 
 void
-client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool cut)
+client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool silent)
 {
 	enum lingering lingering = cl->c->lingering_close;
 
@@ -553,7 +553,7 @@ client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool cut)
 		return;
 	}
 	linger |= lingering == LINGERING_ALWAYS || !lbd_chain_empty(&cl->in);
-	if (linger && !cut && !cl->eof && lingering != LINGERING_OFF)
+	if (linger && !silent && !cl->eof && lingering != LINGERING_OFF)
 		client_linger(cl);
 	else
 		client_finish(cl);

@@ -271,8 +271,8 @@ step_end(struct exchange *x)
 	const struct phase_hooks *h = &http_main->hooks[LBD_LOG];
 	struct client *cl = x->client;
 	bool keep = x->keep_alive && !x->cut && client_has_more(cl) && body_complete(x);
-	bool linger = x->linger && !x->cut;
-	bool cut = x->cut;
+	bool silent = x->cut && !x->pub.head_sent;
+	bool linger = x->linger || !body_complete(x);
 
 	exchange_drop_content(x);
 	for (unsigned i = 0; i < h->n; i++)
@@ -280,7 +280,7 @@ step_end(struct exchange *x)
 	access_log_write(x);
 	cl->c = x->c;
 	exchange_free(x);
-	client_exchange_ended(cl, keep, linger, cut);
+	client_exchange_ended(cl, keep, linger, silent);
 	return STEP_GONE;
 }
 

@@ -175,7 +175,6 @@ http {
 			proxy_set_header Connection "upgrade";
 			proxy_set_header Host $host;
 			proxy_read_timeout 86400;
-			proxy_cache_bypass $http_upgrade;
 		}
 	}
 }
@@ -243,8 +242,9 @@ http {
 	}
 }
 EOT
-	'"ssl" needs the tls module, which is planned and not in this lbd',
+	'"ssl" needs the tls module, which is planned and not in this lbd', '"http2" is planned and not built into this lbd',
 	(map { "\"$_\" belongs to the module tls, which is planned and not built into this lbd" } qw(ssl_certificate ssl_certificate_key)),
-	qr/./, '"proxy_ssl_verify" belongs to the module tls, which is planned and not built into this lbd');
+	'"https://" needs the tls module, which this lbd does not have yet',
+	'"proxy_ssl_verify" belongs to the module tls, which is planned and not built into this lbd');
 
 done_testing;

@@ -28,7 +28,7 @@ http {
 		error_page 301 /e301;
 		location = /e400 { return 200 "bad request page"; }
 		location = /e404 { internal; return 200 "e404 $uri $request_uri $request_method [$args]"; }
-		location = /e403 { return 201 "e403"; }
+		location = /e403 { return 201 "e403 $status"; }
 		location = /e402 { return 203 "e402"; }
 		location = /e301 { return 200 "e301"; }
 		location = /elsewhere { return 302 /other; }
@@ -79,7 +79,7 @@ page_is(@$_) for (
 	['/nothing?q=1', 404, 'e404 /e404 /nothing?q=1 GET []'],
 	['/nothing', 404, 'e404 /e404 /nothing GET []', method => 'POST', body => 'hello'],
 	['/code/404', 404, 'e404 /e404 /code/404 GET []'],
-	['/code/403', 200, 'e403'], ['/code/402', 203, 'e402'],
+	['/code/403', 200, 'e403 200'], ['/code/402', 203, 'e402'],
 	['/code/500?a=b', 500, 'named /code/500 GET [a=b]'],
 	['/code/500', 500, 'named /code/500 PUT []', method => 'PUT', body => ''],
 	['/code/400', 400, 'bad request page'],

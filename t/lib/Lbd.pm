@@ -27,6 +27,7 @@ use warnings;
 
 use Cwd ();
 use Exporter 'import';
+use File::Copy ();
 use File::Path qw(make_path remove_tree);
 use File::Temp ();
 use POSIX qw(:sys_wait_h);
@@ -47,10 +48,40 @@ for my $name (qw(TERM INT HUP)) {
 	$SIG{$name} //= sub { exit 1 };
 }
 
+my $build; # found once, before somebody becomes another user
+
+# Every folder on the way may be entered by everybody.
+sub is_open_to_all {
+	my ($dir) = @_;
+
+	while ($dir ne '') {
+		return 0 unless ((stat $dir)[2] // 0) & 0001;
+		$dir =~ s{/[^/]+$}{};
+	}
+	return 1;
+}
+
+# The program and its modules where an ordinary user can reach them, when they are below root's folder.
+sub build_copy {
+	my ($from) = @_;
+	my $to = File::Temp::tempdir('lbd-build-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+
+	make_path("$to/modules");
+	chmod 0755, $to, "$to/modules";
+	for my $file ('lbd', map { s{^\Q$from\E/}{}r } glob "$from/modules/*.{so,tsv}") {
+		File::Copy::copy("$from/$file", "$to/$file") or die "copy $file: $!\n";
+		chmod 0755, "$to/$file";
+	}
+	return $to;
+}
+
 sub build_folder {
+	return $build if defined $build;
 	my $dir = $ENV{LBD_BUILD} // 'build';
 
-	return Cwd::abs_path($dir) // die "no build folder \"$dir\"; set LBD_BUILD\n";
+	$build = Cwd::abs_path($dir) // die "no build folder \"$dir\"; set LBD_BUILD\n";
+	$build = build_copy($build) if is_root() && !is_open_to_all($build);
+	return $build;
 }
 
 sub lbd_program { return build_folder() . '/lbd' }
@@ -79,6 +110,7 @@ sub new {
 		owner => $$, deadline => Lbd::Util::deadline(), engine => $ENV{LBD_TEST_ENGINE} // '', %o
 	}, $class;
 
+	build_folder();
 	chmod 0755, $dir or die "chmod $dir: $!";
 	make_path("$dir/conf", "$dir/logs", "$dir/html");
 	$live{$dir} = $self;

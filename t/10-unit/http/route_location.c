@@ -159,7 +159,6 @@ test_errors(void)
 		{ "location = {}", "a location needs a name" },
 		{ "location @ {}", "a location needs a name" },
 		{ "location / { test_pass; test_pass; }", "\"test_pass\" is given twice" },
-		{ "location / { limit_except GET { } }", "\"limit_except\" is planned" },
 	};
 	char text[512];
 

@@ -166,6 +166,7 @@ reads_groups(void)
 		"no_live_action fail; retry_budget 50% min=2 interval=1s; } use late; }");
 	struct lbd_upstream *up = used[0];
 	struct server *s = up->servers[0];
+	struct addr local;
 
 	is_int(up->n, 4, "four servers");
 	is_str(s->pub.name, "10.0.0.1:80", "a name has a port");
@@ -197,6 +198,10 @@ reads_groups(void)
 	is_str(lbd_upstream_name(up), "late", "lbd_upstream_name");
 	config_destroy(&c);
 
+	if (addr_resolve("localhost", 81, &local, 1) < 1) {
+		diag("localhost has no address here: names are not looked up");
+		return;
+	}
 	c = load("http { use localhost:81; upstream l { server localhost:82; } use l; }");
 	ok(used[0]->n >= 1, "a host name is looked up");
 	is_str(used[0]->servers[0]->pub.name, "localhost:81", "its servers have its name");
