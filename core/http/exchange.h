@@ -179,7 +179,7 @@ void body_input(struct exchange *x);          /* bytes are in client->in: decode
 bool body_complete(const struct exchange *x); /* the whole body was received */
 bool body_discard(struct exchange *x);        /* drops what is there; true when complete */
 void body_fail(struct exchange *x, int status, const char *reason);
-/* The body is refused: the connection ends with this exchange, and whoever answers sees a request without one. */
+/* The connection ends with this exchange, and whoever answers it sees a request without a body. */
 void body_refuse(struct exchange *x);
 
 /* reply.c */

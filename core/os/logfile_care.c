@@ -20,7 +20,7 @@
 static uint64_t
 failure_report(struct logfile *lf, uint64_t now_ms)
 {
-	uint64_t lost = logfile_lost(lf);
+	uint64_t lost;
 	bool noted;
 	int err;
 
@@ -30,6 +30,7 @@ failure_report(struct logfile *lf, uint64_t now_ms)
 	pthread_mutex_lock(&lf->lock);
 	err = lf->error;
 	lf->error = 0;
+	lost = logfile_lost(lf);
 	noted = lf->notes_losses; /* an error log says in the file how much it lacks */
 	pthread_mutex_unlock(&lf->lock);
 	if (err == 0 && (noted || lost == lf->reported_lost))

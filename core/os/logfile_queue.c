@@ -82,14 +82,19 @@ logfile_write_on(struct logfile *lf, const char *p, size_t n, size_t *done)
 	return file_write_all(lf->fd, p, n, done);
 }
 
-/* What is left of a block is given up. */
+/*
+ * What is left of a block is given up.  The reason and the count go together: a report between
+ * them would name another reason, and keep the right one back.
+ */
 void
 logfile_give_up(struct logfile *lf, const char *p, size_t n, size_t done, int err)
 {
 	if (done > 0 && p[done - 1] != '\n')
 		__atomic_store_n(&lf->torn, true, __ATOMIC_RELAXED);
+	pthread_mutex_lock(&lf->lock);
+	lf->error = err;
 	count_lost(lf, count_lines(p + done, n - done));
-	logfile_failure_note(lf, err);
+	pthread_mutex_unlock(&lf->lock);
 }
 
 int

@@ -298,6 +298,39 @@ same('a page for 413', 'client_max_body_size 1; error_page 413 =200 /big; locati
 	'POST / | =xyz', 'POST / | =x');
 same('no server', 'location / { proxy_pass http://127.0.0.1:1; } location /e { error_page 502 =200 /down; proxy_pass http://127.0.0.1:1; }'
 	. ' location /down { return 200 "down $upstream_status"; }', qw(/ /e));
+same('more rewriting', <<"EOT", qw(/a/x /a/x?y=1 /b/x /b/y?k=v /c/1/2/3 /d/A%2fB /e/a+b /f/x?y=1&z=2 /g/ /h/x /i/%25x /j?a=b));
+	location /a/ { if (\$arg_y) { rewrite ^/a/(.*)\$ /z/\$1?old=\$arg_y? break; } proxy_pass $B; }
+	location /b/ { rewrite ^/b/(?<what>.*)\$ /\$what/\$arg_k? break; proxy_set_header X-What \$what; proxy_pass $B; }
+	location ~ ^/c/(\\d)/(\\d)/(\\d)\$ { set \$sum "\$3-\$2-\$1"; rewrite ^/c/(\\d)(.*)\$ /r/\$1 break; proxy_pass $B; proxy_set_header X-Sum \$sum; }
+	location /d/ { return 301 \$scheme://\$host\$uri; }
+	location /e/ { return 301 \$scheme://\$host\$request_uri; }
+	location /f/ { rewrite ^ \$scheme://other.test\$request_uri? permanent; }
+	location /g/ { rewrite ^/g/\$ /target last; return 500; }
+	location = /target { return 200 "target \$request_uri"; }
+	location /h/ { set \$x 1; if (\$x) { set \$x 2; rewrite ^/h/(.*)\$ /target/\$1; } return 200 "x=\$x \$uri"; }
+	location /target/ { return 200 "below \$uri x=\$x"; }
+	location /i/ { rewrite ^/i/(.*)\$ /o/\$1 break; proxy_pass $B; }
+	location /j { rewrite ^/j /k?b=\$arg_a&c=d permanent; }
+EOT
+same('more error pages', <<"EOT", 'POST /a?code=500 | =body', '/a?code=500', 'POST /b | =body', '/c', '/d?code=502', 'HEAD /a?code=500', '/e');
+	location /a { proxy_pass $B; proxy_intercept_errors on; error_page 500 /shown?from=\$uri; }
+	location /shown { proxy_pass $B; proxy_set_header X-Status \$upstream_status; }
+	location /b { error_page 405 =200 \@as_is; return 405; }
+	location \@as_is { proxy_pass $B; }
+	location /c { error_page 404 /c2; return 404; }
+	location /c2 { return 302 /away; }
+	location /d { proxy_pass $B; proxy_intercept_errors on; error_page 502 =503 /busy; }
+	location /busy { add_header Retry-After 5 always; return 200 "busy"; }
+	location /e { error_page 403 \$scheme://\$host/login?next=\$request_uri; return 403; }
+EOT
+same('levels', <<"EOT", qw(/ /a /a/b /c));
+	proxy_set_header X-Level server;
+	add_header X-Add server;
+	proxy_hide_header X-Powered-By;
+	location / { proxy_pass $B; }
+	location /a { proxy_set_header X-More a; add_header X-Add a; proxy_pass $B; location /a/b { proxy_pass $B/deep; } }
+	location /c { proxy_pass $B; proxy_hide_header X-None; proxy_redirect off; }
+EOT
 same('WordPress', <<"EOT", qw(/ /wp-admin/ /wp-content/x.css /xmlrpc.php /.htaccess /feed), 'GET / | Cookie: wordpress_logged_in=1');
 	location / {
 		proxy_pass http://group;

@@ -580,7 +580,8 @@ test_places(void)
 		  "http { types { a b c; d { } } }\n                      ^\n",
 		  "a block in a raw block");
 	report_is(&loader, "http { server { location / { grpc_pass x; } } }\n",
-		"lbd.conf:1:30: \"grpc_pass\" belongs to the module grpc, which is planned and not built into this lbd\n"
+		"lbd.conf:1:30: \"grpc_pass\" belongs to the module grpc, "
+		"which is planned and not built into this lbd\n"
 		"http { server { location / { grpc_pass x; } } }\n"
 		"                             ^^^^^^^^^\n", "a reserved name");
 	report_is(
