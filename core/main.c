@@ -72,8 +72,8 @@ modules_below(char *path, size_t size, const char *folder, const char *below)
 }
 
 /*
- * Where the bundled modules are: as the environment says (for tests), as configure said, or, when the
- * tree was moved or was never installed, beside the program.
+ * Where the bundled modules are: as the environment says (for tests), as configure said, or, when
+ * the tree was moved or was never installed, beside the program.
  */
 static const char *
 modules_path(void)

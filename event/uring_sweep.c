@@ -4,9 +4,9 @@
  * Looks after receives that the kernel has forgotten.
  *
  * A reset that comes right behind data wakes a multishot recv twice before it runs once; it takes
- * the data and does not look again, and as nothing further happens on a dead socket it stays armed for
- * good (seen on 6.18: about one in ten thousand such resets; an end of file is not affected).  So a
- * receive that was given data is looked at once more, a moment later and many at a time: one
+ * the data and does not look again, and as nothing further happens on a dead socket it stays armed
+ * for good (seen on 6.18: about one in ten thousand such resets; an end of file is not affected).
+ * So a receive that was given data is looked at once more, a moment later and many at a time: one
  * poll(2) that asks for nothing tells those whose socket is dead.  They are cancelled, and being
  * not cancelled by their owner armed again, which then fails as it should.
  */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * hello: a module to start from.  It has one of each: a directive that is inherited, one that makes a
+ * hello: a module to start from.  It has one of each: a directive that is inherited, one that
+ * makes a
  * location answer, a variable, a hook, bytes of its own in each exchange, a start in each worker.
  *
  *	hello text;         what is said here (http, server, location; variables are allowed)
@@ -19,7 +20,8 @@ extern struct lbd_module lbd_module;
 
 /* One for each http, server and location; lbd allocates, fills and inherits it. */
 struct hello_conf {
-	const struct lbd_value *text; /* borrowed from the configuration; NULL: hello was not given */
+	const struct lbd_value
+		*text; /* borrowed from the configuration; NULL: hello was not given */
 };
 
 /* One for each exchange, zero at its beginning. */
@@ -72,10 +74,18 @@ hello_level_ready(struct lbd_conf *cf, enum lbd_level_kind kind, void *conf, con
 }
 
 static const struct lbd_directive directives[] = {
-	{ .name = "hello", .where = LBD_ALL_HTTP, .type = LBD_T_VALUE,
-	  LBD_FIELD(struct hello_conf, text), .syntax = "text", .help = "what hello_answer says" },
-	{ .name = "hello_answer", .where = LBD_LOCATION, .type = LBD_T_CUSTOM, .set = set_hello_answer,
-	  .syntax = "", .help = "answers with the text of hello" },
+	{ .name = "hello",
+	  .where = LBD_ALL_HTTP,
+	  .type = LBD_T_VALUE,
+	  LBD_FIELD(struct hello_conf, text),
+	  .syntax = "text",
+	  .help = "what hello_answer says" },
+	{ .name = "hello_answer",
+	  .where = LBD_LOCATION,
+	  .type = LBD_T_CUSTOM,
+	  .set = set_hello_answer,
+	  .syntax = "",
+	  .help = "answers with the text of hello" },
 	{ .name = NULL },
 };
 

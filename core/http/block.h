@@ -171,7 +171,8 @@ struct location_tree *location_tree_create(struct lbd_pool *pool);
 /* False without memory.  */
 bool location_tree_add(struct location_tree *t, struct lbd_pool *pool, struct http_location *loc);
 /*
- * The block ended: sorts.  *twice and *first: a duplicate and what it repeats, or NULL.  False without
+ * The block ended: sorts.  *twice and *first: a duplicate and what it repeats, or NULL.  False
+ * without
  * memory.
  */
 bool location_tree_finish(struct location_tree *t, struct lbd_pool *pool,

@@ -58,7 +58,8 @@ hooks_check(struct lbd_conf *cf)
 		for (; h != NULL && (h->fn != NULL || h->filter != NULL); h++) {
 			if ((unsigned)h->phase >= LBD_PHASES)
 				rc = lbd_conf_error(cf, 0,
-					"module \"%s\" has a hook in a phase this lbd does not know: %u",
+					"module \"%s\" has a hook in a phase this lbd does "
+					"not know: %u",
 					c->modules[i]->name, (unsigned)h->phase);
 			else if ((h->filter != NULL) != (h->phase == LBD_REPLY_BODY) ||
 				 (h->filter != NULL && h->fn != NULL))

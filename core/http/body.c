@@ -110,7 +110,8 @@ body_decode(struct exchange *x, struct lbd_chain *out)
 	struct h1_error e = { 0, NULL };
 	struct lbd_chain *in = &x->client->in;
 
-	while (!x->pub.body_done && !lbd_chain_empty(in) && (out == NULL || out->n < x->body_high)) {
+	while (!x->pub.body_done && !lbd_chain_empty(in) &&
+	       (out == NULL || out->n < x->body_high)) {
 		if (x->framing.kind == FRAMING_LENGTH)
 			(void)body_take_length(x, out);
 		else if (!body_take_chunked(x, out, &e) && e.text != NULL)
@@ -175,7 +176,8 @@ lbd_http_body_start(struct lbd_http *http, size_t high)
 		x->body_state = BODY_WANTED;
 	if (x->framing.expect_continue && !x->expect_sent && !body_complete(x) &&
 		lbd_chain_empty(&x->client->in) && !http->head_sent) {
-		lbd_chain_add_static(&x->client->conn.out, LBD_STR("HTTP/1.1 100 Continue\r\n\r\n"));
+		lbd_chain_add_static(&x->client->conn.out,
+				     LBD_STR("HTTP/1.1 100 Continue\r\n\r\n"));
 		conn_dirty(&x->client->conn);
 	}
 	x->expect_sent = true;

@@ -39,7 +39,8 @@ exchange_log_context(const void *owner, char *buf, size_t n, size_t size)
 	struct lbd_str name = x->server != NULL ? x->server->name : LBD_STR("");
 	int k;
 
-	k = snprintf(buf + n, size - n, ", client: %.*s, server: %.*s", (int)len, addr, LBD_FMT(name));
+	k = snprintf(buf + n, size - n, ", client: %.*s, server: %.*s", (int)len, addr,
+		     LBD_FMT(name));
 	if (k > 0)
 		n = LBD_MIN(n + (size_t)k, size);
 	if (x->pub.line.n > 0 && n < size) {
@@ -165,8 +166,9 @@ exchange_target(struct exchange *x, const struct h1_request *r, struct h1_error 
 		size_t n = t->host.n;
 
 		for (size_t i = 0; i < n; i++)
-			host[i] = (t->host.p[i] >= 'A' && t->host.p[i] <= 'Z') ? (char)(t->host.p[i] | 0x20)
-									       : t->host.p[i];
+			host[i] = (t->host.p[i] >= 'A' && t->host.p[i] <= 'Z')
+					  ? (char)(t->host.p[i] | 0x20)
+					  : t->host.p[i];
 		if (n > 1 && host[n - 1] == '.')
 			n--; /* a fully qualified name is the same name */
 		x->pub.host = lbd_str(host, n);

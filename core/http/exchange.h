@@ -66,7 +66,8 @@ struct exchange {
 	const struct http_conf *c;      /* location's, server's or http's */
 	const struct lbd_http_content *content; /* the handler that answers, or NULL */
 	struct deferred run;            /* runs the steps after a callback */
-	struct deferred body_run;       /* delivers body bytes that were here before they were wanted */
+	/* delivers body bytes that were here before they were wanted */
+	struct deferred body_run;
 	struct lbd_log log;             /* pub.log points here */
 	uint64_t start_ms, start_wall_ms;
 
@@ -116,7 +117,8 @@ struct exchange {
 
 /* exchange.c */
 /*
- * Parses head (copied) and makes the client's exchange, or one that only answers the error.  NULL without memory.
+ * Parses head (copied) and makes the client's exchange, or one that only answers the error.
+ * NULL without memory.
  */
 struct exchange *exchange_create(struct client *cl, struct lbd_str head, unsigned lines);
 /* An exchange for a request that could not be read: answers e->status and closes. */
@@ -175,7 +177,8 @@ extern bool clients_draining;
 void reclaim_start(struct loop *loop);
 
 /* body.c: the request body. */
-void body_input(struct exchange *x);          /* bytes are in client->in: decode what is wanted, tell the handler */
+/* bytes are in client->in: decode what is wanted, tell the handler */
+void body_input(struct exchange *x);
 bool body_complete(const struct exchange *x); /* the whole body was received */
 bool body_discard(struct exchange *x);        /* drops what is there; true when complete */
 void body_fail(struct exchange *x, int status, const char *reason);
@@ -187,10 +190,12 @@ bool reply_may_keep_alive(const struct exchange *x);
 
 /* upgrade.c */
 /*
- * Joins the client and a server connection for good (after the 101 was queued).  from_server (taken) are bytes
+ * Joins the client and a server connection for good (after the 101 was queued).  from_server
+ * (taken) are bytes
  * already read.  over() runs when the tunnel ends, then x ends.  0 or -ENOMEM.
  */
-int exchange_tunnel(struct exchange *x, struct conn *server, struct lbd_chain *from_server, uint64_t idle_ms,
+int exchange_tunnel(struct exchange *x, struct conn *server, struct lbd_chain *from_server,
+	uint64_t idle_ms,
 	void (*over)(void *arg, uint64_t to_server, uint64_t to_client, int err), void *arg);
 
 /* error_page.c */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The client connection: from bytes to exchanges, one at a time, and what happens between and after them.
+ * The client connection: from bytes to exchanges, one at a time, and what happens between and after
+ * them.
  *
- * States are in exchange.h.  A head that arrived whole is scanned where it lies in the lent buffer; one
- * that comes in pieces is gathered in cl->head, which exists only meanwhile.  Bytes that come while
- * an exchange runs wait in cl->in up to IN_HIGH; then reading stops.  A client that asks without
- * reading the answers is not read either: beyond OUT_HIGH no further request is looked at.
+ * States are in exchange.h.  A head that arrived whole is scanned where it lies in the lent buffer;
+ * one that comes in pieces is gathered in cl->head, which exists only meanwhile.  Bytes that come
+ * while an exchange runs wait in cl->in up to IN_HIGH; then reading stops.  A client that asks
+ * without reading the answers is not read either: beyond OUT_HIGH no further request is looked at.
  */
 
 #include "core/http/exchange.h"
@@ -39,7 +40,8 @@ client_of(struct conn *c)
 	return LBD_CONTAINER(c, struct client, conn);
 }
 
-/* Limits of a head: the server is not known before it is read, so the address's default one decides. */
+/* Limits of a head: the server is not known before it is read, so the address's default one
+ * decides. */
 static struct h1_limits
 client_limits(const struct client *cl)
 {
@@ -111,7 +113,9 @@ client_timer(struct client *cl)
 		if (cl->conn.flags & CONN_FINISHING)
 			break;
 		now = loop_now(cl->conn.loop);
-		ms = now >= cl->linger_until ? 1 : LBD_MIN(c->lingering_timeout, cl->linger_until - now);
+		ms = now >= cl->linger_until
+			     ? 1
+			     : LBD_MIN(c->lingering_timeout, cl->linger_until - now);
 		break;
 	}
 	if (ms == 0 && conn_queued(&cl->conn) > 0)
@@ -171,7 +175,10 @@ client_timeout(struct conn *c)
 	}
 	switch (cl->state) {
 	case CLIENT_HEAD:
-		if (exchange_create_bad(cl, &(struct h1_error){ 408, "client sent no complete request head in time" }) == NULL)
+		if (exchange_create_bad(
+			    cl,
+			    &(struct h1_error){
+				    408, "client sent no complete request head in time" }) == NULL)
 			conn_close(&cl->conn);
 		else
 			steps_run(cl->x);
@@ -254,7 +261,8 @@ client_head_bad(struct client *cl, const struct h1_error *e)
 		client_out_of_memory(cl);
 }
 
-/* Looks at the first piece of cl->in: true when an exchange was made (or the connection is ending). */
+/* Looks at the first piece of cl->in: true when an exchange was made (or the connection is ending).
+ */
 static bool
 client_scan(struct client *cl)
 {
@@ -433,7 +441,8 @@ client_drained(struct conn *c)
 	client_timer(cl);
 	if (x == NULL && !lbd_chain_empty(&cl->in))
 		loop_defer(c->loop, &cl->next);
-	if (x != NULL && x->started && !x->reply_done && x->content != NULL && x->content->drained != NULL)
+	if (x != NULL && x->started && !x->reply_done && x->content != NULL &&
+	    x->content->drained != NULL)
 		x->content->drained(&x->pub);
 }
 
@@ -501,7 +510,8 @@ client_accepted(struct listener *l, struct loop *loop, int fd)
 	client_timer(cl);
 }
 
-/* The answer is queued; whatever the client still sends is read and dropped for a while (RFC 9112 9.6). */
+/* The answer is queued; whatever the client still sends is read and dropped for a while (RFC
+ * 9112 9.6). */
 static void
 client_linger(struct client *cl)
 {

@@ -96,7 +96,8 @@ struct http_conf {
 	struct error_page *error_pages;
 	struct add_header *add_headers;
 	uint32_t add_header_inherit;      /* 0 off, 1 on, 2 merge */
-	struct access_log *access_logs;   /* NULL and access_log_off unset: none given anywhere, so the default one */
+	/* NULL and access_log_off unset: none given anywhere, so the default one */
+	struct access_log *access_logs;
 	bool access_log_off;
 	struct lbd_log log;               /* error_log targets of this level, or the process's */
 
@@ -108,7 +109,8 @@ struct http_conf {
 
 	/* derived in level_ready */
 	struct http_location *location;   /* NULL at http and server level */
-	void **slots;                     /* all modules' structs of this level: struct lbd_http.conf */
+	/* all modules' structs of this level: struct lbd_http.conf */
+	void **slots;
 };
 
 enum location_kind {
@@ -178,25 +180,35 @@ extern struct http_main *http_main;
 extern struct loop *http_loop;
 extern unsigned http_worker_id;
 
-/* route_server.c: the server for host on port; captures of a regex name are left in *caps (n 0: none). */
-struct http_server *route_server(const struct http_port *port, struct lbd_str host, struct lbd_captures *caps,
+/*
+ * route_server.c: the server for host on port; captures of a regex name are left in *caps (n 0:
+ * none).
+ */
+struct http_server *route_server(const struct http_port *port, struct lbd_str host,
+	struct lbd_captures *caps,
 	const struct lbd_regex **re);
 
-/* route_location.c: the location for uri; NULL: none (the server's own conf applies).  redirect: set when the prefix
- * location "uri/" proxies and uri lacks the slash. */
-struct http_location *route_location(struct location_tree *tree, struct lbd_str uri, struct lbd_captures *caps,
+/*
+ * route_location.c: the location for uri; NULL: none (the server's own conf applies).  redirect: set
+ * when the prefix location "uri/" proxies and uri lacks the slash.
+ */
+struct http_location *route_location(struct location_tree *tree, struct lbd_str uri,
+	struct lbd_captures *caps,
 	const struct lbd_regex **re, bool *redirect);
 
 /* vars.c */
 extern const struct lbd_variable http_variables[];
-bool http_var_stored(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
+bool http_var_stored(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+	struct lbd_str rest,
 	struct lbd_str *out);
-bool http_var_capture(void *subject, struct lbd_pool *pool, const struct lbd_variable *v, struct lbd_str rest,
+bool http_var_capture(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
+	struct lbd_str rest,
 	struct lbd_str *out);
 /* Assigns a stored variable (set): number from var_define(). */
 bool http_var_set(struct exchange *x, unsigned number, struct lbd_str value);
 /* Makes $1.. and the regex's named groups available. */
-void http_captures_set(struct exchange *x, const struct lbd_regex *re, const struct lbd_captures *caps);
+void http_captures_set(struct exchange *x, const struct lbd_regex *re,
+	const struct lbd_captures *caps);
 
 /* rewrite.c: runs set, if, rewrite, return of a level. */
 enum rewrite_rc {

@@ -116,7 +116,8 @@ lbd_http_redirect(struct lbd_http *h, struct lbd_str uri)
 	if (uri.n > 0 && uri.p[0] == '@') {
 		named = map_get(&x->server->named, uri);
 		if (named == NULL) {
-			lbd_log(&x->log, LBD_LOG_ERROR, 0, "there is no location \"%.*s\"", LBD_FMT(uri));
+			lbd_log(&x->log, LBD_LOG_ERROR, 0, "there is no location \"%.*s\"",
+				LBD_FMT(uri));
 			x->in_error_page = true;
 			error_page_send(x, 500);
 			return;

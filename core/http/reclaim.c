@@ -5,8 +5,8 @@
  * than most.  That there is no slot is decided in core/net/slots.c, which asks here after the idle
  * server connections are gone.
  *
- * A client that has been idle for a moment only may have its next request on the way, so nobody is closed
- * before MIN_IDLE_MS (or keepalive_min_timeout); while slots are wanted it is looked again.
+ * A client that has been idle for a moment only may have its next request on the way, so nobody is
+ * closed before MIN_IDLE_MS (or keepalive_min_timeout); while slots are wanted it is looked again.
  */
 
 #include "core/http/exchange.h"
@@ -15,7 +15,8 @@
 enum {
 	MIN_IDLE_MS = 1000,
 	AGAIN_MS = 250,
-	PART = 32, /* of the idle clients, closed at a time: looking through all is paid for by many */
+	PART = 32, /* of the idle clients, closed at a time: looking through all is paid for by many
+		    */
 };
 
 static struct loop *reclaim_loop;
@@ -24,7 +25,8 @@ static struct timer again;
 static bool
 may_reclaim(const struct client *cl, uint64_t now)
 {
-	uint64_t min = LBD_MAX(cl->port->fallback->conf->keepalive_min_timeout, (uint64_t)MIN_IDLE_MS);
+	uint64_t min =
+		LBD_MAX(cl->port->fallback->conf->keepalive_min_timeout, (uint64_t)MIN_IDLE_MS);
 
 	return cl->state == CLIENT_IDLE && !cl->reclaimed && !conn_is_closing(&cl->conn) &&
 		now - cl->head_start_ms >= min;
@@ -56,7 +58,8 @@ reclaim(void)
 	LBD_LIST_EACH(l, tmp, &clients) {
 		struct client *cl = LBD_LIST_ITEM(l, struct client, link);
 
-		if (closed <= n / PART && may_reclaim(cl, now) && now - cl->head_start_ms >= sum / n) {
+		if (closed <= n / PART && may_reclaim(cl, now) &&
+		    now - cl->head_start_ms >= sum / n) {
 			reclaim_one(cl);
 			closed++;
 		}

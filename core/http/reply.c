@@ -3,8 +3,9 @@
 /*
  * The response: its head, its body's framing, the queue towards the client.
  *
- * Handlers say what they want to send; here it is decided how its end is marked (length, chunks, close)
- * and whether the connection may go on (RFC 9112 6, 9.3).  Error pages are made in error_page.c.
+ * Handlers say what they want to send; here it is decided how its end is marked (length, chunks,
+ * close) and whether the connection may go on (RFC 9112 6, 9.3).  Error pages are made in
+ * error_page.c.
  */
 
 #include "core/http/exchange.h"
@@ -38,9 +39,9 @@ reply_may_keep_alive(const struct exchange *x)
 	const struct client *cl = x->client;
 	const struct http_conf *c = x->c;
 
-	return x->keep_alive && !clients_draining && client_has_more(cl) && c->keepalive_timeout > 0 &&
-		(int64_t)cl->requests < c->keepalive_requests &&
-		lbd_http_now(&x->pub) - cl->born_ms < c->keepalive_time && !reply_body_in_the_way(x);
+	return x->keep_alive && !clients_draining && client_has_more(cl) &&
+	       c->keepalive_timeout > 0 && (int64_t)cl->requests < c->keepalive_requests &&
+	       lbd_http_now(&x->pub) - cl->born_ms < c->keepalive_time && !reply_body_in_the_way(x);
 }
 
 /* How the body's end is marked. */
@@ -329,7 +330,8 @@ lbd_http_queued(const struct lbd_http *h)
 
 /* Logs reason and answers status, or cuts when an answer is already on its way. */
 void
-lbd_http_refuse(struct lbd_http *h, int status, enum lbd_log_level level, int err, const char *reason, ...)
+lbd_http_refuse(struct lbd_http *h, int status, enum lbd_log_level level, int err,
+		const char *reason, ...)
 {
 	struct exchange *x = X(h);
 	va_list ap;

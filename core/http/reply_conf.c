@@ -138,5 +138,6 @@ add_headers_inherit(struct http_level *l, const struct http_level *outer)
 		return;
 	while (*last != NULL)
 		last = &(*last)->next;
-	*last = outer->conf.add_headers; /* a list without an end of its own goes on with the outer one's */
+	*last = outer->conf.add_headers; /* a list without an end of its own goes on with the outer
+					    one's */
 }

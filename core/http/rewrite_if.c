@@ -26,8 +26,8 @@ complain(struct lbd_conf *cf, unsigned arg)
 {
 	lbd_conf_error(cf, arg, "invalid condition at \"%.*s\"", LBD_FMT(lbd_conf_arg(cf, arg)));
 	lbd_conf_help(cf,
-		"allowed are ($x), ($x = text) with =, !=, ~, ~*, !~, !~*, and (-f file) with -f, -d, -e,"
-		" -x, !-f, ...");
+		"allowed are ($x), ($x = text) with =, !=, ~, ~*, !~, !~*, and (-f file) with "
+		"-f, -d, -e, -x, !-f, ...");
 	return -1;
 }
 

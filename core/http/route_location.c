@@ -19,7 +19,7 @@ struct prefix_entry {
 	struct lbd_str name;
 	struct http_location *exact;  /* borrowed; NULL: none */
 	struct http_location *prefix; /* PREFIX or PREFERRED */
-	unsigned up;                  /* 1 + index of the longest prefix that begins name; 0: none */
+	unsigned up; /* 1 + index of the longest prefix that begins name; 0: none */
 };
 
 struct listed {

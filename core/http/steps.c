@@ -3,8 +3,8 @@
 /*
  * The life of an exchange: a table of named steps, run in order until one waits.
  *
- * Only this file assigns x->step.  A step that has nothing to wait for falls through to the next; an
- * internal redirect jumps back to routing; an answer made anywhere jumps to "reply".
+ * Only this file assigns x->step.  A step that has nothing to wait for falls through to the next;
+ * an internal redirect jumps back to routing; an answer made anywhere jumps to "reply".
  */
 
 #include <lbd/http_client.h>
@@ -170,7 +170,8 @@ step_route(struct exchange *x)
 		return STEP_JUMP;
 	}
 	if (is_body_too_large(x)) {
-		lbd_log(&x->log, LBD_LOG_ERROR, 0, "client intended to send too large body: %lld bytes",
+		lbd_log(&x->log, LBD_LOG_ERROR, 0,
+			"client intended to send too large body: %lld bytes",
 			(long long)x->pub.content_length);
 		body_refuse(x);
 		error_page_send(x, 413);
@@ -248,7 +249,8 @@ step_reply(struct exchange *x)
 	return STEP_NEXT;
 }
 
-/* What the client still sends of its body is read, within reason, so that the connection can go on. */
+/* What the client still sends of its body is read, within reason, so that the connection can go on.
+ */
 static enum step_rc
 step_drain(struct exchange *x)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * From an exchange to a tunnel: after the 101 both connections carry bytes that are nobody's business.
- * When that may happen is decided by the content handler; how bytes are moved, in core/net/tunnel.c.
+ * From an exchange to a tunnel: after the 101 both connections carry bytes that are nobody's
+ * business. When that may happen is decided by the content handler; how bytes are moved, in
+ * core/net/tunnel.c.
  */
 
 #include <errno.h>
@@ -34,8 +35,9 @@ upgrade_over(void *arg, uint64_t to_server, uint64_t to_client, int err)
 }
 
 int
-exchange_tunnel(struct exchange *x, struct conn *server, struct lbd_chain *from_server, uint64_t idle_ms,
-	void (*over)(void *arg, uint64_t to_server, uint64_t to_client, int err), void *arg)
+exchange_tunnel(struct exchange *x, struct conn *server, struct lbd_chain *from_server,
+		uint64_t idle_ms,
+		void (*over)(void *arg, uint64_t to_server, uint64_t to_client, int err), void *arg)
 {
 	struct client *cl = x->client;
 	struct upgrade *u = lbd_pool_zalloc(x->pub.pool, sizeof(*u));

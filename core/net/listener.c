@@ -199,7 +199,8 @@ probe_once(const struct listener *l)
 	return rc;
 }
 
-/* A server that is being restarted may need a moment to be gone: true after having waited for it. */
+/* A server that is being restarted may need a moment to be gone: true after having waited for it.
+ */
 static bool
 wait_for_other(struct opening *o, int rc)
 {

@@ -131,7 +131,10 @@ void conn_slot_take_accepted(void);
 void conn_slot_give(void);        /* from closed() */
 void conn_slots_init(unsigned max, void (*full)(bool full));
 unsigned conn_slots_used(void);
-/* fn closes idle connections of another kind, promises their slots, and says whether there were any. */
+/*
+ * fn closes idle connections of another kind, promises their slots, and says whether there were
+ * any.
+ */
 void conn_slots_on_reclaim(bool (*fn)(void));
 /* A connection of that kind became idle: where slots are wanted, it may be the one. */
 void conn_slots_idle(void);

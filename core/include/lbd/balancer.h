@@ -40,7 +40,10 @@ struct lbd_balancer {
 	const char *name;     /* "round_robin"; NULL ends the table */
 	const char *why;      /* word for $upstream_pick: "wrr" */
 	uint32_t caps;        /* enum lbd_balancer_cap */
-	/* Once per group, in the master, when its servers are known.  May be NULL.  0, or -1 after lbd_conf_error(). */
+	/*
+	 * Once per group, in the master, when its servers are known.  May be NULL.  0, or -1
+	 * after lbd_conf_error().
+	 */
 	int (*init)(struct lbd_conf *cf, struct lbd_upstream *up);
 	struct lbd_server *(*pick)(struct lbd_upstream *up, const struct lbd_candidates *c,
 		const struct lbd_pick *why);
@@ -52,7 +55,10 @@ struct lbd_balancer {
 	void (*free)(struct lbd_upstream *up);
 };
 
-/* While reading an upstream block: this group uses the method (last one named wins, with a warning). */
+/*
+ * While reading an upstream block: this group uses the method (last one named wins, with a
+ * warning).
+ */
 LBD_API int lbd_balancer_use(struct lbd_conf *cf, const struct lbd_balancer *b);
 
 LBD_END

@@ -61,7 +61,8 @@ enum lbd_conf_type {
 	LBD_T_SIZE,   /* size_t: bytes, k, m, g */
 	LBD_T_MSEC,   /* uint64_t: time, in milliseconds */
 	LBD_T_STR,    /* struct lbd_str */
-	LBD_T_PATH,   /* struct lbd_str: relative to the prefix; absolute and NUL-terminated when stored */
+	/* struct lbd_str: relative to the prefix; absolute and NUL-terminated when stored */
+	LBD_T_PATH,
 	LBD_T_ENUM,   /* uint32_t: one of words */
 	LBD_T_MASK,   /* uint32_t: any of words, or-ed; several arguments */
 	LBD_T_VALUE,  /* const struct lbd_value *: text with variables; NULL: not given */
@@ -135,15 +136,20 @@ struct lbd_module;
 LBD_API void *lbd_conf_level(const struct lbd_conf *cf, const struct lbd_module *m);
 
 /* Argument i as a number, size, time: 0, or -1 after an error naming what is allowed. */
-LBD_API int lbd_conf_int(struct lbd_conf *cf, unsigned i, struct lbd_str text, int64_t min, int64_t max,
+LBD_API int lbd_conf_int(struct lbd_conf *cf, unsigned i, struct lbd_str text, int64_t min,
+	int64_t max,
 	int64_t *out);
 LBD_API int lbd_conf_size(struct lbd_conf *cf, unsigned i, struct lbd_str text, size_t *out);
 LBD_API int lbd_conf_msec(struct lbd_conf *cf, unsigned i, struct lbd_str text, uint64_t *out);
 
 /* "name=value" arguments: true and *value when argument i starts with name and '='. */
-LBD_API bool lbd_conf_param(const struct lbd_conf *cf, unsigned i, const char *name, struct lbd_str *value);
+LBD_API bool lbd_conf_param(const struct lbd_conf *cf, unsigned i, const char *name,
+	struct lbd_str *value);
 
-/* An absolute NUL-terminated path: relative ones start at the prefix, or at the main file's folder. */
+/*
+ * An absolute NUL-terminated path: relative ones start at the prefix, or at the main file's
+ * folder.
+ */
 LBD_API struct lbd_str lbd_conf_prefix_path(struct lbd_conf *cf, struct lbd_str path);
 LBD_API struct lbd_str lbd_conf_file_path(struct lbd_conf *cf, struct lbd_str path);
 

@@ -99,12 +99,14 @@ struct lbd_http_attempt {
 	int64_t connect_ms, header_ms, response_ms, queue_ms;
 	uint64_t bytes_sent, bytes_received, response_length;
 	bool reused;               /* on a pooled connection */
-	bool redirect_before;      /* an internal redirect lies between this attempt and the one before */
+	/* an internal redirect lies between this attempt and the one before */
+	bool redirect_before;
 };
 
 struct lbd_http {
 	struct lbd_pool *pool;             /* owned by lbd; dies with the exchange */
-	const struct lbd_log *log;         /* the location's targets, with this exchange as context */
+	/* the location's targets, with this exchange as context */
+	const struct lbd_log *log;
 	void **conf;                       /* chosen location's structs by slot: lbd_http_conf() */
 	void **ctx;                        /* this exchange's module contexts by slot */
 
@@ -112,7 +114,8 @@ struct lbd_http {
 	struct lbd_str line;               /* request line without CRLF */
 	struct lbd_str method_name;
 	struct lbd_str target;             /* as received */
-	struct lbd_str uri;                /* path: percent-decoded, dots resolved, slashes merged */
+	/* path: percent-decoded, dots resolved, slashes merged */
+	struct lbd_str uri;
 	struct lbd_str args;               /* query without '?' */
 	struct lbd_str raw_path;           /* path of target before normalising */
 	struct lbd_str host;               /* lower case, without port; empty when none was given */
@@ -125,8 +128,10 @@ struct lbd_http {
 	bool has_args;                     /* target had a '?' */
 	bool internal;                     /* after error_page, try_files, ... */
 	bool head_sent;                    /* lbd_http_reply_head() was called */
-	bool websocket;                    /* Upgrade: websocket with Connection: upgrade asked for, GET, 1.1 */
-	bool uri_changed;                  /* uri is not what target says any more (rewrite, redirect) */
+	/* Upgrade: websocket with Connection: upgrade asked for, GET, 1.1 */
+	bool websocket;
+	/* uri is not what target says any more (rewrite, redirect) */
+	bool uri_changed;
 	bool location_rewritten;           /* ... by "rewrite ... break" in the location */
 
 	/* The request body as it arrives: see lbd_http_body_start(). */
@@ -135,8 +140,10 @@ struct lbd_http {
 	uint64_t body_received;            /* decoded bytes so far */
 
 	/* The response; a handler fills these before lbd_http_reply_head(). */
-	struct lbd_fields reply;           /* Connection, Transfer-Encoding, Content-Length are lbd's */
-	struct lbd_fields reply_trailers;  /* sent when the reply is chunked and TE or D demand allows */
+	/* Connection, Transfer-Encoding, Content-Length are lbd's */
+	struct lbd_fields reply;
+	/* sent when the reply is chunked and TE or D demand allows */
+	struct lbd_fields reply_trailers;
 	int64_t reply_length;              /* body bytes, -1: unknown */
 	uint16_t status;
 	struct lbd_str reason;             /* empty: the standard one */
@@ -185,16 +192,24 @@ struct lbd_http_hook {
 	const char *before, *after;   /* module names, separated by blanks or commas, or NULL */
 };
 
-/* Content: called when the location of x has this handler.  Set by a directive while configuring. */
+/*
+ * Content: called when the location of x has this handler.  Set by a directive while
+ * configuring.
+ */
 struct lbd_http_content {
 	const char *name;                       /* for logs: "proxy_pass" */
 	enum lbd_hook_rc (*start)(struct lbd_http *x);
 	void (*drained)(struct lbd_http *x);    /* queue fell below the low mark; may be NULL */
-	void (*body)(struct lbd_http *x);       /* more in x->body, or body_done, or it failed; may be NULL */
-	void (*aborted)(struct lbd_http *x);    /* client went away or lbd cut the exchange: stop, at once */
+	/* more in x->body, or body_done, or it failed; may be NULL */
+	void (*body)(struct lbd_http *x);
+	/* client went away or lbd cut the exchange: stop, at once */
+	void (*aborted)(struct lbd_http *x);
 };
 LBD_API int lbd_http_set_content(struct lbd_conf *cf, const struct lbd_http_content *content);
-/* The location prefix text of the block being read ("" outside), and whether it is a regex or named one or an if. */
+/*
+ * The location prefix text of the block being read ("" outside), and whether it is a regex or
+ * named one or an if.
+ */
 LBD_API struct lbd_str lbd_http_location_prefix(const struct lbd_conf *cf, bool *is_pattern);
 
 /* Goes on after LBD_WAIT in a phase, at the end of this turn; nothing when no hook of x waits. */
@@ -211,10 +226,14 @@ LBD_API void lbd_http_refuse(struct lbd_http *x, int status, enum lbd_log_level 
 LBD_API enum lbd_hook_rc lbd_http_refuse_hook(struct lbd_http *x, int status);
 
 /* Replies. */
-LBD_API void lbd_http_reply_text(struct lbd_http *x, int status, struct lbd_str type, struct lbd_str text);
+LBD_API void lbd_http_reply_text(struct lbd_http *x, int status, struct lbd_str type,
+	struct lbd_str text);
 /* Queues the head.  Runs the REPLY_HEAD hooks. With status 1xx only an interim head is queued. */
 LBD_API void lbd_http_reply_head(struct lbd_http *x);
-/* Takes chain's bytes (it is empty afterwards; may be NULL) and queues them; last ends the exchange. */
+/*
+ * Takes chain's bytes (it is empty afterwards; may be NULL) and queues them; last ends the
+ * exchange.
+ */
 LBD_API void lbd_http_reply_body(struct lbd_http *x, struct lbd_chain *chain, bool last);
 /* Ends the exchange by closing the connection so that the client sees the reply is not whole. */
 LBD_API void lbd_http_cut(struct lbd_http *x, const char *reason);
@@ -239,7 +258,10 @@ LBD_API void lbd_http_body_taken(struct lbd_http *x);
  */
 LBD_API void lbd_http_ignore_abort(struct lbd_http *x, bool ignore);
 
-/* Internal redirects. uri may hold "?args".  "@name" goes to a named location.  The content's aborted() is not called. */
+/*
+ * Internal redirects. uri may hold "?args".  "@name" goes to a named location.  The content's
+ * aborted() is not called.
+ */
 LBD_API void lbd_http_redirect(struct lbd_http *x, struct lbd_str uri);
 
 /* Values and variables. */

@@ -54,7 +54,8 @@ struct lbd_log {
 			lbd_log_write((log), (lvl), (err), __VA_ARGS__); \
 	} while (0)
 
-LBD_API void lbd_log_write(const struct lbd_log *log, enum lbd_log_level level, int err, const char *fmt,
+LBD_API void lbd_log_write(const struct lbd_log *log, enum lbd_log_level level, int err,
+	const char *fmt,
 	...) LBD_PRINTF(4, 5);
 LBD_API void lbd_log_vwrite(const struct lbd_log *log, enum lbd_log_level level, int err,
 	const char *fmt, va_list ap) LBD_PRINTF(4, 0);

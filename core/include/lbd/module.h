@@ -68,7 +68,8 @@ struct lbd_module {
 	} context_size;
 
 	/* Called while configuring.  0, or -1 after lbd_conf_error(). */
-	int (*level_ready)(struct lbd_conf *cf, enum lbd_level_kind kind, void *conf, const void *outer);
+	int (*level_ready)(struct lbd_conf *cf, enum lbd_level_kind kind, void *conf,
+		const void *outer);
 	int (*configured)(struct lbd_conf *cf);
 
 	/* 0 or -errno: the process ends with a log line. */

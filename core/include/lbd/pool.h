@@ -45,12 +45,14 @@ LBD_API char *lbd_pool_bytes(struct lbd_pool *pool, size_t n);
 LBD_API struct lbd_str lbd_pool_dup(struct lbd_pool *pool, struct lbd_str s);
 LBD_API const char *lbd_pool_cstr(struct lbd_pool *pool, struct lbd_str s);
 LBD_API struct lbd_str lbd_pool_concat(struct lbd_pool *pool, struct lbd_str a, struct lbd_str b);
-LBD_API struct lbd_str lbd_pool_printf(struct lbd_pool *pool, const char *fmt, ...) LBD_PRINTF(2, 3);
+LBD_API struct lbd_str lbd_pool_printf(struct lbd_pool *pool, const char *fmt, ...) LBD_PRINTF(2,
+	3);
 LBD_API struct lbd_str lbd_pool_vprintf(struct lbd_pool *pool, const char *fmt, va_list ap)
 	LBD_PRINTF(2, 0);
 
 /* undo(arg) runs when the pool is destroyed.  False (and nothing registered) without memory. */
-LBD_API bool lbd_pool_defer(struct lbd_pool *pool, void (*undo)(void *arg), void *arg) LBD_USE_RESULT;
+LBD_API bool lbd_pool_defer(struct lbd_pool *pool, void (*undo)(void *arg),
+	void *arg) LBD_USE_RESULT;
 
 /* An allocation has failed since the pool was made. */
 LBD_API bool lbd_pool_failed(const struct lbd_pool *pool);

@@ -28,7 +28,8 @@ struct lbd_upstream; /* private: a group */
 
 /* A server as its group sees it.  Read-only for modules. */
 struct lbd_server {
-	struct lbd_str name;    /* as written in the configuration, with port: "10.0.0.7:80", "unix:/run/x" */
+	/* as written in the configuration, with port: "10.0.0.7:80", "unix:/run/x" */
+	struct lbd_str name;
 	struct lbd_str addr;    /* the address: differs from name when that is a host name */
 	uint32_t index;         /* in the group */
 	uint32_t weight;        /* configured; candidates have 1 or more */
@@ -49,18 +50,26 @@ struct lbd_server_state {
 /* Why a pick ended. */
 enum lbd_pick_outcome {
 	LBD_PICK_OK,        /* the server answered */
-	LBD_PICK_FAILED,    /* connect, send, read failed, timed out, or answered nonsense: counts for max_fails */
-	LBD_PICK_UNCOUNTED, /* ended for reasons that say nothing about the server (client went away, listed 403/404) */
+	/* connect, send, read failed, timed out, or answered nonsense: counts for max_fails */
+	LBD_PICK_FAILED,
+	/*
+	 * ended for reasons that say nothing about the server (client went away, listed
+	 * 403/404)
+	 */
+	LBD_PICK_UNCOUNTED,
 };
 
 struct lbd_pick {
 	struct lbd_upstream *upstream;  /* borrowed from conf */
 	struct lbd_server *server;      /* the current choice, or NULL */
 	struct lbd_pool *pool;          /* borrowed: lives longer than the pick */
-	void *subject;                  /* exchange or session, for methods that hash something of it; may be NULL */
+	/* exchange or session, for methods that hash something of it; may be NULL */
+	void *subject;
 	const char *why;                /* "wrr", "backup", "last_resort", ... for $upstream_pick */
-	uint64_t *tried;                /* bit per server; first_tried or from pool; NULL while nothing was tried */
-	uint64_t first_tried;           /* is all there is to tried in groups of up to 64 servers: do not copy a pick */
+	/* bit per server; first_tried or from pool; NULL while nothing was tried */
+	uint64_t *tried;
+	/* is all there is to tried in groups of up to 64 servers: do not copy a pick */
+	uint64_t first_tried;
 	uint64_t start_ms;              /* of the current choice */
 	uint32_t tries;                 /* servers chosen so far */
 	bool backups;                   /* this choice is among the backup servers */
@@ -68,7 +77,8 @@ struct lbd_pick {
 	bool last_resort_used;          /* once per pick */
 };
 
-LBD_API void lbd_pick_init(struct lbd_pick *p, struct lbd_upstream *up, struct lbd_pool *pool, void *subject);
+LBD_API void lbd_pick_init(struct lbd_pick *p, struct lbd_upstream *up, struct lbd_pool *pool,
+	void *subject);
 
 /* Chooses the next server not tried yet and counts it in flight.  NULL: nobody is left. */
 LBD_API struct lbd_server *lbd_pick_next(struct lbd_pick *p);
@@ -76,7 +86,10 @@ LBD_API struct lbd_server *lbd_pick_next(struct lbd_pick *p);
 /* Ends the current choice.  No-op when there is none, so that cleaning up twice is harmless. */
 LBD_API void lbd_pick_done(struct lbd_pick *p, enum lbd_pick_outcome outcome);
 
-/* Lets a server that was tried be chosen again (a connection that was kept turned out to be dead). */
+/*
+ * Lets a server that was tried be chosen again (a connection that was kept turned out to be
+ * dead).
+ */
 LBD_API void lbd_pick_untry(struct lbd_pick *p, const struct lbd_server *s);
 
 /*
@@ -90,22 +103,28 @@ LBD_API struct lbd_str lbd_upstream_name(const struct lbd_upstream *up);
 
 /*
  * While configuring.  get: the group called name, to be defined anywhere in the file; unless it is,
- * name is a host with optional port and an implicit group of its addresses is made when the file has
- * been read (a name that does not resolve makes a group without servers and a warning).  Errors point
- * at argument arg.  NULL only without memory.  Call lbd_upstream_get from a directive; the result may
+ * name is a host with optional port and an implicit group of its addresses is made when the file
+ * has
+ * been read (a name that does not resolve makes a group without servers and a warning).  Errors
+ * point
+ * at argument arg.  NULL only without memory.  Call lbd_upstream_get from a directive; the
+ * result may
  * be used from configured() on.
  */
-LBD_API struct lbd_upstream *lbd_upstream_get(struct lbd_conf *cf, unsigned arg, struct lbd_str name,
+LBD_API struct lbd_upstream *lbd_upstream_get(struct lbd_conf *cf, unsigned arg,
+	struct lbd_str name,
 	uint16_t default_port);
 
 /*
- * While serving: an existing group of this name (proxy_pass with variables): that of an upstream block, or an implicit
+ * While serving: an existing group of this name (proxy_pass with variables): that of an upstream
+ * block, or an implicit
  * one by its "host:port".  Or NULL.
  */
 LBD_API struct lbd_upstream *lbd_upstream_find(struct lbd_str name);
 
 /*
- * While serving: a group of one literal address ("1.2.3.4:80", "[::1]:80", "unix:/p") that lives in pool.
+ * While serving: a group of one literal address ("1.2.3.4:80", "[::1]:80", "unix:/p") that lives
+ * in pool.
  * NULL: not an address, or without memory.
  */
 LBD_API struct lbd_upstream *lbd_upstream_literal(struct lbd_pool *pool, struct lbd_str address,

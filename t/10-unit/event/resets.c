@@ -2,8 +2,8 @@
 
 /*
  * Resets right behind data, from a process of its own, so that both arrive while the loop is
- * anywhere in its turn: every receive ends all the same.  Kernels that lose such a reset now and then
- * (see event/uring_sweep.c) make this a test of chance, which is why there are so many.
+ * anywhere in its turn: every receive ends all the same.  Kernels that lose such a reset now and
+ * then (see event/uring_sweep.c) make this a test of chance, which is why there are so many.
  */
 
 #include <errno.h>
@@ -79,7 +79,9 @@ attack(const struct sockaddr_in *to)
 static void
 resets(const char *engine)
 {
-	struct loop_conf conf = { .use = engine, .entries = 256, .buffers = 256, .buffer_size = 2048 };
+	struct loop_conf conf = {
+		.use = engine, .entries = 256, .buffers = 256, .buffer_size = 2048
+	};
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t n = sizeof(a);
 	struct loop *loop;
@@ -108,7 +110,8 @@ resets(const char *engine)
 	until = clock_read_ms() + PATIENCE_MS;
 	while (ended < COUNT && clock_read_ms() < until)
 		loop_turn(loop, 1000);
-	is_int(waitpid(pid, &status, 0) == pid ? status : -1, 0, "%s: the peer did its part", engine);
+	is_int(waitpid(pid, &status, 0) == pid ? status : -1, 0, "%s: the peer did its part",
+	       engine);
 	is_int(accepted, COUNT, "%s: all were accepted", engine);
 	is_int(ended, COUNT, "%s: all have ended", engine);
 	op_cancel(loop, &accepting);
