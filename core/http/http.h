@@ -185,25 +185,21 @@ extern unsigned http_worker_id;
  * none).
  */
 struct http_server *route_server(const struct http_port *port, struct lbd_str host,
-	struct lbd_captures *caps,
-	const struct lbd_regex **re);
+	struct lbd_captures *caps, const struct lbd_regex **re);
 
 /*
- * route_location.c: the location for uri; NULL: none (the server's own conf applies).  redirect: set
- * when the prefix location "uri/" proxies and uri lacks the slash.
+ * route_location.c: the location for uri; NULL: none (the server's own conf applies).
+ * redirect: set when the prefix location "uri/" proxies and uri lacks the slash.
  */
 struct http_location *route_location(struct location_tree *tree, struct lbd_str uri,
-	struct lbd_captures *caps,
-	const struct lbd_regex **re, bool *redirect);
+	struct lbd_captures *caps, const struct lbd_regex **re, bool *redirect);
 
 /* vars.c */
 extern const struct lbd_variable http_variables[];
 bool http_var_stored(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
-	struct lbd_str rest,
-	struct lbd_str *out);
+	struct lbd_str rest, struct lbd_str *out);
 bool http_var_capture(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
-	struct lbd_str rest,
-	struct lbd_str *out);
+	struct lbd_str rest, struct lbd_str *out);
 /* Assigns a stored variable (set): number from var_define(). */
 bool http_var_set(struct exchange *x, unsigned number, struct lbd_str value);
 /* Makes $1.. and the regex's named groups available. */

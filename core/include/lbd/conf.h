@@ -137,8 +137,7 @@ LBD_API void *lbd_conf_level(const struct lbd_conf *cf, const struct lbd_module 
 
 /* Argument i as a number, size, time: 0, or -1 after an error naming what is allowed. */
 LBD_API int lbd_conf_int(struct lbd_conf *cf, unsigned i, struct lbd_str text, int64_t min,
-	int64_t max,
-	int64_t *out);
+	int64_t max, int64_t *out);
 LBD_API int lbd_conf_size(struct lbd_conf *cf, unsigned i, struct lbd_str text, size_t *out);
 LBD_API int lbd_conf_msec(struct lbd_conf *cf, unsigned i, struct lbd_str text, uint64_t *out);
 

@@ -55,8 +55,7 @@ struct lbd_log {
 	} while (0)
 
 LBD_API void lbd_log_write(const struct lbd_log *log, enum lbd_log_level level, int err,
-	const char *fmt,
-	...) LBD_PRINTF(4, 5);
+	const char *fmt, ...) LBD_PRINTF(4, 5);
 LBD_API void lbd_log_vwrite(const struct lbd_log *log, enum lbd_log_level level, int err,
 	const char *fmt, va_list ap) LBD_PRINTF(4, 0);
 

@@ -112,8 +112,7 @@ LBD_API struct lbd_str lbd_upstream_name(const struct lbd_upstream *up);
  * be used from configured() on.
  */
 LBD_API struct lbd_upstream *lbd_upstream_get(struct lbd_conf *cf, unsigned arg,
-	struct lbd_str name,
-	uint16_t default_port);
+	struct lbd_str name, uint16_t default_port);
 
 /*
  * While serving: an existing group of this name (proxy_pass with variables): that of an upstream
