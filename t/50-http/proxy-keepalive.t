@@ -6,11 +6,13 @@
 use strict;
 use warnings;
 
+use File::Temp ();
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Lbd;
 use Test::More;
 
+my $gate = File::Temp::tempdir('lbd-test-XXXXXX', TMPDIR => 1, CLEANUP => 1) . '/answered';
 my $ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 # Notes "connection request"; then does what the target says.
@@ -36,7 +38,7 @@ my $server = backend(sub {
 		} elsif ($what eq 'early') { # more bytes later, on the idle connection
 			$c->send($ok);
 			$b->note("$n sends");
-			select undef, undef, undef, 0.05;
+			wait_for(sub { -e $gate });
 			$c->send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
 		} else {
 			$c->send($ok);
@@ -92,6 +94,7 @@ ask('/keeps/a') for 1 .. 2;
 like connections(), qr/^2 (\d+) \1$/, 'a connection the server closed while idle is not used';
 
 is ask('/keeps/early'), 'ok', 'a server that says more later';
+spew($gate, '');
 ok wait_for(sub { $lbd->log =~ /on an idle connection/ }), 'the connection is closed';
 is ask('/keeps/a'), 'ok', 'and nobody gets what it said';
 connections();
