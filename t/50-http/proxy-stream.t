@@ -18,13 +18,15 @@ sub await {
 	return wait_for(sub { grep { $_ eq $line } $b->notes });
 }
 
+# it closes after each answer, and says so: a POST on a connection that is going is nobody's to repeat
+my @last = (Connection => 'close');
 my $server = backend(sub {
 	my ($c, $n, $b) = @_;
 	my $head = $c->read_until(qr/\r\n\r\n/) // return;
 	my ($what, $tag) = $head =~ m{^\w+ /\w+/(\w+)\?(\w+)};
 
 	if ($what eq 'peer') {
-		$c->send(http_bytes(200, [], $c->socket->peerhost));
+		$c->send(http_bytes(200, \@last, $c->socket->peerhost));
 	} elsif ($what eq 'events') { # the second one only when the client has the first
 		$c->send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n");
 		$c->send("data: 2\n\n") if await($b, "$tag first");
@@ -37,10 +39,10 @@ my $server = backend(sub {
 		$c->read_until($te ? qr/^5\r\nfirst\r\n/ : qr/^first/) // return;
 		$b->note("$tag arrived");
 		$c->read_until($te ? qr/^6\r\nsecond\r\n0\r\n\r\n/ : qr/^second/) // return;
-		$c->send(http_bytes(200, [], 'both'));
+		$c->send(http_bytes(200, \@last, 'both'));
 	} elsif ($what eq 'hints') {
 		$c->send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
-		$c->send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+		$c->send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
 	}
 });
 my $a = $server->address;
@@ -107,7 +109,7 @@ is http_get($port, '/bound/peer?x')->{body}, '127.0.0.9', 'nor the other way rou
 is http_get($port, '/gone/')->{status}, 502, 'nobody there';
 is http_get($port, '/gone/')->{status}, 502, 'nobody left';
 ok $lbd->wait_log(qr/no live servers in "gone"/), 'is logged';
-my $back = backend(sub { my ($c) = @_; $c->request; $c->send(http_bytes(200, [], 'back')) }, port => $gone);
+my $back = backend(sub { my ($c) = @_; $c->request; $c->send(http_bytes(200, \@last, 'back')) }, port => $gone);
 is http_get($port, '/wait/')->{body}, 'back', 'no_live waits until somebody is back';
 
 $lbd->stop;
