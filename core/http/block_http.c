@@ -138,25 +138,6 @@ exchange_layout(struct lbd_conf *cf, struct http_main *m)
 	return 0;
 }
 
-/* Does any level write an access log?  One that says nothing has the default one.  */
-static bool
-any_access_log(struct config *c)
-{
-	struct lbd_list *l, *tmp;
-
-	LBD_LIST_EACH(l, tmp, &c->levels) {
-		const struct level *level = LBD_LIST_ITEM(l, struct level, link);
-		const struct http_conf *conf;
-
-		if (level->kind != LBD_LEVEL_HTTP)
-			continue;
-		conf = level->slots[core_http_module.slot];
-		if (!conf->access_log_off)
-			return true;
-	}
-	return false;
-}
-
 /* The whole file was read and inherited.  */
 static int
 http_complete(struct lbd_conf *cf, void *arg)
@@ -167,7 +148,6 @@ http_complete(struct lbd_conf *cf, void *arg)
 	for (unsigned phase = 0; phase < LBD_PHASES; phase++)
 		rc |= phase_order(cf, phase, &http->pub.hooks[phase]);
 	rc |= exchange_layout(cf, &http->pub);
-	http->pub.any_access_log = any_access_log(bind_config(cf));
 	return rc < 0 ? -1 : 0;
 }
 

@@ -9,9 +9,6 @@
 
 #include "core/http/exchange.h"
 
-/* As in steps.c: after so many internal redirects no page is looked for any more.  */
-enum { REDIRECTS_MAX = 10 };
-
 static int
 shown_status(int status)
 {

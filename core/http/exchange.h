@@ -20,6 +20,9 @@
 
 struct step;
 
+/* Internal redirects and location restarts of one exchange, as nginx. */
+enum { REDIRECTS_MAX = 10 };
+
 enum client_state {
 	CLIENT_IDLE,    /* between requests, no byte of the next one */
 	CLIENT_HEAD,    /* part of a head is here */
@@ -88,7 +91,6 @@ struct exchange {
 	bool keep_alive;                /* the connection may go on after this */
 	bool reply_chunked, reply_no_body;
 	bool reply_done;                /* last body call was made */
-	bool reply_high;                /* content waits for drained */
 	bool cut;                       /* the client must see that the reply is not whole */
 	bool linger;                    /* the client may still be sending: close with care */
 	bool started;                   /* content->start() was called and is not over */

@@ -172,7 +172,6 @@ struct http_main {
 	size_t exchange_size;         /* struct exchange with all contexts and stored variables */
 	size_t vars_offset;           /* struct lbd_str per stored variable */
 	unsigned stored_vars;
-	bool any_access_log;
 };
 
 /* The configuration this process serves; set by http_protocol.start(). */

@@ -12,7 +12,6 @@
 #include "core/http/exchange.h"
 
 enum {
-	REDIRECTS_MAX = 10,         /* internal redirects and location restarts, as nginx */
 	DRAIN_MAX = 1024 * 1024,    /* unread request body that is read to keep the connection */
 };
 

@@ -84,8 +84,8 @@ conn_close(struct conn *c)
 void
 conn_reset(struct conn *c)
 {
-	if (c->file.fd >= 0 && sock_linger0(c->file.fd) == 0)
-		c->flags |= CONN_RESET; /* else an ordinary close will do */
+	if (c->file.fd >= 0)
+		(void)!sock_linger0(c->file.fd); /* without it, an ordinary close will do */
 	conn_close(c);
 }
 
@@ -277,7 +277,7 @@ conn_flush(struct loop *loop, struct dirty *d)
 	int n;
 
 	/* each of these marks c again when it ends */
-	if (c->flags & (CONN_CLOSING | CONN_CONNECTING | CONN_CORKED) || c->file.fd < 0 ||
+	if (c->flags & (CONN_CLOSING | CONN_CONNECTING) || c->file.fd < 0 ||
 	    op_in_flight(&c->tx))
 		return;
 	if (c->flags & (CONN_DEAD | CONN_SEND_FAILED)) {

@@ -76,12 +76,10 @@ enum conn_flag {
 	CONN_CLOSING = 4,     /* conn_close() was called */
 	CONN_SHUT = 8,        /* write side to be shut down once the queue is empty */
 	CONN_SHUT_DONE = 16,
-	CONN_RESET = 32,      /* close with a reset */
 	CONN_CONNECTING = 64,
 	CONN_HIGH = 128,      /* queue was above low_mark since drained() */
 	CONN_DEAD = 256,      /* an error ended both directions */
 	CONN_FINISHING = 512, /* close when the queue is empty */
-	CONN_CORKED = 1024,   /* do not flush at the end of this turn */
 	CONN_SEND_FAILED = 2048, /* send_failed() was called, or will never be */
 };
 
