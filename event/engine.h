@@ -66,7 +66,7 @@ enum {
 	MEMORY_BACKOFF_MS = 10,  /* no memory for a receive buffer */
 };
 
-enum { WHEEL_BITS = 6, WHEEL_SLOTS = 1 << WHEEL_BITS, WHEEL_LEVELS = 7 };
+enum { WHEEL_BITS = 6, WHEEL_SLOTS = 1 << WHEEL_BITS, WHEEL_LEVELS = 8 };
 
 /* See timer.c. */
 struct wheel {
@@ -91,7 +91,7 @@ struct loop {
 	struct lbd_list ready; /* ops whose callback is due */
 	struct lbd_list dirty;
 	struct lbd_list deferred;
-	struct lbd_list retry; /* parked ops with u.retry_at */
+	struct lbd_list retry; /* parked ops with retry_at */
 	struct timer retry_timer;
 	struct lent *lent; /* owned, but lives on until the last buffer is back */
 	struct op_vec *vecs[2]; /* owned; free, small and large */
@@ -119,11 +119,18 @@ void op_retry(struct loop *loop, struct op *op, uint64_t ms);
 void op_retry_init(struct loop *loop);
 
 /* What is left of a SEND: the iovecs and how many; false when all is sent. */
-bool op_send_advance(struct op *op, size_t n);
+bool op_send_advance(struct out_op *out, size_t n);
 static inline struct iovec *
-op_send_iov(struct op *op)
+op_send_iov(struct out_op *out)
 {
-	return op->u.send.many ? op->u.send.iov.vec->msg.msg_iov : &op->u.send.iov.one;
+	return out->send.many ? out->send.iov.vec->msg.msg_iov : &out->send.iov.one;
+}
+
+/* A SEND or CONNECT. */
+static inline struct out_op *
+op_out(struct op *op)
+{
+	return LBD_CONTAINER(op, struct out_op, op);
 }
 
 /* accept() failed: for want of something that comes back, or only that connection was lost. */

@@ -137,7 +137,7 @@ op_interest(const struct op *op)
 	case OP_RECV:
 		return EV_IN;
 	case OP_POLL:
-		return op->u.events & EV_ALL;
+		return op->events & EV_ALL;
 	default:
 		return EPOLLOUT;
 	}
@@ -148,9 +148,10 @@ op_interest(const struct op *op)
 static void
 try_connect(struct loop *loop, struct epoll *ep, struct op *op)
 {
+	const struct out_op *out = op_out(op);
 	int err = 0;
 
-	if (connect(op->file->fd, op->u.connect.addr, op->u.connect.len) != 0)
+	if (connect(op->file->fd, out->connect.addr, out->connect.len) != 0)
 		err = errno;
 	if (err == EINPROGRESS || err == EINTR) /* interrupted, it goes on all the same */
 		err = -arm(ep, op->file, EPOLLOUT);
@@ -361,18 +362,19 @@ epoll_collect(struct loop *loop)
 /* --- sends --- */
 
 static ssize_t
-send_some(struct op *op)
+send_some(const struct out_op *out)
 {
 	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
 	const struct iovec *iov;
+	int fd = out->op.file->fd;
 	ssize_t n;
 
 	do {
-		if (op->u.send.many) {
-			n = sendmsg(op->file->fd, &op->u.send.iov.vec->msg, flags);
+		if (out->send.many) {
+			n = sendmsg(fd, &out->send.iov.vec->msg, flags);
 		} else {
-			iov = &op->u.send.iov.one;
-			n = send(op->file->fd, iov->iov_base, iov->iov_len, flags);
+			iov = &out->send.iov.one;
+			n = send(fd, iov->iov_base, iov->iov_len, flags);
 		}
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
@@ -381,15 +383,15 @@ send_some(struct op *op)
 static void
 try_send(struct loop *loop, struct epoll *ep, struct op *op)
 {
-	ssize_t n = send_some(op);
+	ssize_t n = send_some(op_out(op));
 	int err;
 
 	if (n < 0 && n != -EAGAIN) {
 		op_post(loop, op, (int32_t)n);
 		return;
 	}
-	if (n > 0 && !op_send_advance(op, (size_t)n)) {
-		op_post(loop, op, (int32_t)op->u.send.done);
+	if (n > 0 && !op_send_advance(op_out(op), (size_t)n)) {
+		op_post(loop, op, (int32_t)op_out(op)->send.done);
 		return;
 	}
 	/* short means full: wait for room */

@@ -30,8 +30,8 @@ op_directions(const struct op *op)
 	case OP_CONNECT:
 		return DIR_OUT;
 	default:
-		return (op->u.events & ~(uint32_t)POLLOUT ? DIR_IN : 0) |
-		       (op->u.events & POLLOUT ? DIR_OUT : 0);
+		return (op->events & ~(uint32_t)POLLOUT ? DIR_IN : 0) |
+		       (op->events & POLLOUT ? DIR_OUT : 0);
 	}
 }
 
@@ -55,7 +55,6 @@ op_begin(struct loop *loop, struct op *op, struct file *f, enum op_kind kind)
 	op->flags = OP_INFLIGHT;
 	op->gen++;
 	op->res = 0;
-	op->buf = NULL;
 	lbd_list_init(&op->link);
 	loop->stats.ops_in_flight++;
 }
@@ -123,19 +122,19 @@ op_free_vecs(struct loop *loop)
 
 /* Copies what has bytes in it.  False without memory. */
 static bool
-send_copy(struct loop *loop, struct op *op, const struct iovec *iov, int n)
+send_copy(struct loop *loop, struct out_op *out, const struct iovec *iov, int n)
 {
 	struct op_vec *v;
 	uint64_t want = 0;
 	int i, used = 0;
 
-	op->u.send.many = false;
-	op->u.send.done = 0;
-	op->u.send.want = 0;
+	out->send.many = false;
+	out->send.done = 0;
+	out->send.want = 0;
 	if (n == 1) {
 		lbd_assert(iov[0].iov_len <= INT32_MAX);
-		op->u.send.iov.one = iov[0];
-		op->u.send.want = (uint32_t)iov[0].iov_len;
+		out->send.iov.one = iov[0];
+		out->send.want = (uint32_t)iov[0].iov_len;
 		return true;
 	}
 	v = vec_get(loop, n);
@@ -150,26 +149,26 @@ send_copy(struct loop *loop, struct op *op, const struct iovec *iov, int n)
 	lbd_assert(want <= INT32_MAX);
 	v->msg.msg_iov = v->iov;
 	v->msg.msg_iovlen = (size_t)used;
-	op->u.send.many = true;
-	op->u.send.iov.vec = v;
-	op->u.send.want = (uint32_t)want;
+	out->send.many = true;
+	out->send.iov.vec = v;
+	out->send.want = (uint32_t)want;
 	return true;
 }
 
 bool
-op_send_advance(struct op *op, size_t n)
+op_send_advance(struct out_op *out, size_t n)
 {
-	struct iovec *iov = op_send_iov(op);
+	struct iovec *iov = op_send_iov(out);
 
-	op->u.send.done += (uint32_t)n;
-	if (op->u.send.done >= op->u.send.want)
+	out->send.done += (uint32_t)n;
+	if (out->send.done >= out->send.want)
 		return false;
 	while (n >= iov->iov_len) {
 		n -= iov->iov_len;
 		iov++;
-		lbd_assert(op->u.send.many);
-		op->u.send.iov.vec->msg.msg_iov = iov;
-		op->u.send.iov.vec->msg.msg_iovlen--;
+		lbd_assert(out->send.many);
+		out->send.iov.vec->msg.msg_iov = iov;
+		out->send.iov.vec->msg.msg_iovlen--;
 	}
 	iov->iov_base = (char *)iov->iov_base + n;
 	iov->iov_len -= n;
@@ -190,31 +189,37 @@ void
 op_recv(struct loop *loop, struct op *op, struct file *f)
 {
 	lbd_assert(!op_in_flight(op));
+	op->buf = NULL;
 	op_begin(loop, op, f, OP_RECV);
 	loop->engine->submit(loop, op);
 }
 
 void
-op_send(struct loop *loop, struct op *op, struct file *f, const struct iovec *iov, int iovcnt)
+op_send(struct loop *loop, struct out_op *out, struct file *f, const struct iovec *iov, int iovcnt)
 {
+	struct op *op = &out->op;
+
 	lbd_assert(!op_in_flight(op));
 	lbd_assert(iovcnt >= 0 && iovcnt <= LOOP_IOV_MAX);
 	op_begin(loop, op, f, OP_SEND);
-	if (!send_copy(loop, op, iov, iovcnt))
+	if (!send_copy(loop, out, iov, iovcnt))
 		op_post(loop, op, -ENOMEM);
-	else if (op->u.send.want == 0)
+	else if (out->send.want == 0)
 		op_post(loop, op, 0);
 	else
 		loop->engine->submit(loop, op);
 }
 
 void
-op_connect(struct loop *loop, struct op *op, struct file *f, struct sockaddr *addr, socklen_t len)
+op_connect(struct loop *loop, struct out_op *out, struct file *f, struct sockaddr *addr,
+	   socklen_t len)
 {
+	struct op *op = &out->op;
+
 	lbd_assert(!op_in_flight(op));
 	op_begin(loop, op, f, OP_CONNECT);
-	op->u.connect.addr = addr;
-	op->u.connect.len = len;
+	out->connect.addr = addr;
+	out->connect.len = len;
 	loop->engine->submit(loop, op);
 }
 
@@ -222,9 +227,19 @@ void
 op_poll(struct loop *loop, struct op *op, struct file *f, uint32_t events)
 {
 	lbd_assert(!op_in_flight(op));
-	op->u.events = events;
+	op->events = events;
 	op_begin(loop, op, f, OP_POLL);
 	loop->engine->submit(loop, op);
+}
+
+/* Out of whichever list it waited in. */
+static void
+op_unpark(struct op *op)
+{
+	lbd_list_remove(&op->link);
+	op->flags &= (uint8_t)~OP_PARKED;
+	if (op->kind == OP_RECV)
+		op->buf = NULL; /* retry_at lay there */
 }
 
 void
@@ -236,8 +251,7 @@ op_cancel(struct loop *loop, struct op *op)
 	if (op->flags & OP_READY)
 		return; /* what happened first is on its way; op_run_ready() looks at the flag */
 	if (op->flags & OP_PARKED) {
-		lbd_list_remove(&op->link);
-		op->flags &= (uint8_t)~OP_PARKED;
+		op_unpark(op);
 		op_post(loop, op, -ECANCELED);
 		return;
 	}
@@ -255,7 +269,8 @@ op_deliver(struct loop *loop, struct op *op, int32_t res)
 	op->fn(loop, op);
 	/* still in flight, so still there */
 	op->flags &= (uint8_t)~OP_MORE;
-	lbd_buf_unref(&op->buf);
+	if (op->kind == OP_RECV)
+		lbd_buf_unref(&op->buf);
 }
 
 void
@@ -271,8 +286,8 @@ op_finish(struct loop *loop, struct op *op, int32_t res)
 		f->out = NULL;
 	if (op->kind == OP_SEND) {
 		loop->stats.sends++;
-		if (op->u.send.many)
-			vec_put(loop, op->u.send.iov.vec);
+		if (op_out(op)->send.many)
+			vec_put(loop, op_out(op)->send.iov.vec);
 	}
 	op->res = res;
 	op->flags &= OP_CANCELLED;
@@ -292,7 +307,7 @@ static void
 op_run(struct loop *loop, struct op *op)
 {
 	op->flags &= (uint8_t)~OP_READY;
-	if (op->buf == NULL) {
+	if (op->kind != OP_RECV || op->buf == NULL) {
 		op_finish(loop, op, op->res);
 		return;
 	}
@@ -332,13 +347,12 @@ retry_fired(struct loop *loop, struct timer *t)
 	LBD_LIST_EACH(l, tmp, &loop->retry) {
 		struct op *op = LBD_LIST_ITEM(l, struct op, link);
 
-		if (op->u.retry_at > loop->now) {
-			if (next == 0 || op->u.retry_at < next)
-				next = op->u.retry_at;
+		if (op->retry_at > loop->now) {
+			if (next == 0 || op->retry_at < next)
+				next = op->retry_at;
 			continue;
 		}
-		lbd_list_remove(&op->link);
-		op->flags &= (uint8_t)~OP_PARKED;
+		op_unpark(op);
 		loop->engine->submit(loop, op);
 	}
 	if (next != 0)
@@ -357,10 +371,10 @@ op_retry(struct loop *loop, struct op *op, uint64_t ms)
 {
 	struct timer *t = &loop->retry_timer;
 
-	op->u.retry_at = loop->now + ms;
+	op->retry_at = loop->now + ms;
 	op->flags |= OP_PARKED;
 	lbd_list_add_tail(&loop->retry, &op->link);
-	if (!timer_is_set(t) || t->deadline > op->u.retry_at)
+	if (!timer_is_set(t) || timer_deadline(t) > op->retry_at)
 		timer_set(loop, t, ms);
 }
 

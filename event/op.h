@@ -64,8 +64,6 @@ struct file {
 	struct op *in, *out;   /* the op in flight in each direction */
 };
 
-struct op_vec; /* private: a message header and more than one iovec */
-
 struct op {
 	op_fn *fn;
 	struct file *file;     /* borrowed; valid while in flight */
@@ -73,12 +71,27 @@ struct op {
 	uint8_t kind;          /* enum op_kind */
 	uint8_t flags;         /* enum op_flag */
 	uint16_t gen;          /* counts submissions: completions of an older one are dropped */
-	/*
-	 * RECV callback: a buffer lent for this call, with res bytes at buf->data.  To keep it,
-	 * take the reference: b = op->buf; op->buf = NULL.  What is left here is returned by the
-	 * loop.
-	 */
-	struct lbd_buf *buf;
+	struct lbd_list link;  /* engine: completion or parked list */
+	union {
+		/*
+		 * RECV callback: a buffer lent for this call, with res bytes at buf->data.  To
+		 * keep it, take the reference: b = op->buf; op->buf = NULL.  What is left here is
+		 * returned by the loop.  NULL in the done callback.
+		 */
+		struct lbd_buf *buf;
+		uint64_t retry_at;     /* ACCEPT, RECV: in loop->retry, loop ms */
+		uint32_t events;       /* POLL: POLLIN | POLLOUT */
+	};
+};
+
+/* Every idle connection has one, waiting to receive. */
+_Static_assert(sizeof(struct op) <= 48, "an op has grown");
+
+struct op_vec; /* private: a message header and more than one iovec */
+
+/* What SEND and CONNECT need besides; only in flight does it mean anything. */
+struct out_op {
+	struct op op;
 	union {
 		struct {
 			uint32_t want;          /* SEND: bytes asked for */
@@ -93,10 +106,7 @@ struct op {
 			struct sockaddr *addr;  /* CONNECT: borrowed until done */
 			socklen_t len;
 		} connect;
-		uint32_t events;                /* POLL: POLLIN | POLLOUT */
-		uint64_t retry_at;              /* ACCEPT, RECV: when parked, loop ms */
-	} u;
-	struct lbd_list link;  /* engine: completion or parked list */
+	};
 };
 
 static inline bool
@@ -122,9 +132,10 @@ void op_recv(struct loop *loop, struct op *op, struct file *f);
  * Sends everything iov describes, retrying short sends itself.  iov is copied, the bytes are not:
  * they must stay until done.  At most LOOP_IOV_MAX entries.
  */
-void op_send(struct loop *loop, struct op *op, struct file *f, const struct iovec *iov, int iovcnt);
+void op_send(struct loop *loop, struct out_op *out, struct file *f, const struct iovec *iov,
+	     int iovcnt);
 /* addr is borrowed until done.  f->fd is a fresh non-blocking socket. */
-void op_connect(struct loop *loop, struct op *op, struct file *f, struct sockaddr *addr,
+void op_connect(struct loop *loop, struct out_op *out, struct file *f, struct sockaddr *addr,
 		socklen_t len);
 /* One-shot readiness: for splice, sendfile, signalfd, eventfd, channels. */
 void op_poll(struct loop *loop, struct op *op, struct file *f, uint32_t events);

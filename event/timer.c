@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Timers: a wheel of seven levels with 64 slots each, one tick per millisecond.
+ * Timers: a wheel of eight levels with 64 slots each, one tick per millisecond.
  *
  * A timer lies on the level of the highest 6-bit digit in which its tick differs from the wheel's,
  * in the slot of that digit.  Therefore everything on a level comes before everything on the next
  * one, the lowest bit set on the lowest level used is what comes next, and time may jump over
  * empty slots at no cost.  When the wheel reaches a slot above level 0, its timers are filed
- * again, lower.  Deadlines beyond the top (139 years) wait in its last slot and are filed again.
+ * again, lower.  The levels have more bits than a deadline, so everything fits.
  *
  * Two things are left to be found out later, so that set and stop are cheap: a bit may stand for a
  * slot that has become empty, and a timer may be filed earlier than its deadline (or not be set
@@ -17,6 +17,9 @@
 #include "event/engine.h"
 
 #define SLOT_MASK (WHEEL_SLOTS - 1)
+#define DEADLINE_MAX ((UINT64_C(1) << TIMER_TICK_BITS) - 1)
+
+_Static_assert(WHEEL_BITS * WHEEL_LEVELS > TIMER_TICK_BITS, "a deadline may be beyond the top");
 
 void
 wheel_init(struct wheel *w, uint64_t now)
@@ -33,11 +36,16 @@ wheel_init(struct wheel *w, uint64_t now)
 	w->filed = 0;
 }
 
+static bool
+is_filed(const struct timer *t)
+{
+	return !lbd_list_empty(&t->link);
+}
+
 static void
 wheel_take_out(struct wheel *w, struct timer *t)
 {
 	lbd_list_remove(&t->link);
-	t->queued = 0;
 	w->filed--;
 }
 
@@ -59,16 +67,16 @@ wheel_clear(struct wheel *w)
 	list_clear(w, &w->due);
 }
 
-/* deadline is after the wheel's tick. */
+/* t is in no list; deadline is after the wheel's tick. */
 static void
-wheel_file(struct wheel *w, struct timer *t)
+wheel_file(struct wheel *w, struct timer *t, uint64_t deadline)
 {
-	uint64_t last = w->tick | ((UINT64_C(1) << (WHEEL_BITS * WHEEL_LEVELS)) - 1);
 	unsigned level, slot;
 
-	t->queued = t->deadline < last ? t->deadline : last;
-	level = (63 - (unsigned)__builtin_clzll((t->queued ^ w->tick) | SLOT_MASK)) / WHEEL_BITS;
-	slot = (t->queued >> (level * WHEEL_BITS)) & SLOT_MASK;
+	t->tick = deadline & DEADLINE_MAX;
+	t->later = 0;
+	level = (63 - (unsigned)__builtin_clzll((deadline ^ w->tick) | SLOT_MASK)) / WHEEL_BITS;
+	slot = (deadline >> (level * WHEEL_BITS)) & SLOT_MASK;
 	lbd_list_add_tail(&w->slot[level][slot], &t->link);
 	w->used[level] |= UINT64_C(1) << slot;
 	w->filed++;
@@ -116,12 +124,14 @@ timer_run(struct loop *loop, struct timer *t)
 	struct wheel *w = &loop->wheel;
 
 	wheel_take_out(w, t);
-	if (t->deadline > w->tick) {
-		wheel_file(w, t);
-	} else if (t->deadline != 0) {
-		t->deadline = 0;
-		t->fn(loop, t);
+	if (!timer_is_set(t))
+		return;
+	if (timer_deadline(t) > w->tick) {
+		wheel_file(w, t, timer_deadline(t));
+		return;
 	}
+	timer_stop(t);
+	t->fn(loop, t);
 }
 
 void
@@ -152,8 +162,8 @@ void
 timer_init(struct timer *t, timer_fn *fn)
 {
 	t->fn = fn;
-	t->deadline = 0;
-	t->queued = 0;
+	t->tick = 0;
+	t->later = TIMER_OFF;
 	lbd_list_init(&t->link);
 }
 
@@ -162,20 +172,22 @@ timer_set(struct loop *loop, struct timer *t, uint64_t ms)
 {
 	uint64_t deadline = loop->now + (ms == 0 ? 1 : ms);
 
-	if (deadline < ms)
-		deadline = UINT64_MAX;
-	t->deadline = deadline;
-	if (t->queued != 0 && t->queued <= deadline)
-		return;
-	if (t->queued != 0)
+	if (deadline < ms || deadline > DEADLINE_MAX)
+		deadline = DEADLINE_MAX;
+	if (is_filed(t)) {
+		if (deadline >= t->tick && deadline - t->tick < TIMER_OFF) {
+			t->later = (deadline - t->tick) & TIMER_OFF;
+			return;
+		}
 		wheel_take_out(&loop->wheel, t);
-	wheel_file(&loop->wheel, t);
+	}
+	wheel_file(&loop->wheel, t, deadline);
 }
 
 void
 timer_fini(struct loop *loop, struct timer *t)
 {
-	t->deadline = 0;
-	if (t->queued != 0)
+	timer_stop(t);
+	if (is_filed(t))
 		wheel_take_out(&loop->wheel, t);
 }

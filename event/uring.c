@@ -112,15 +112,16 @@ uring_get_sqe(struct uring *u)
 /* --- submission --- */
 
 static void
-prep_send(struct op *op, struct io_uring_sqe *sqe)
+prep_send(const struct out_op *out, struct io_uring_sqe *sqe)
 {
 	const int flags = MSG_WAITALL | MSG_NOSIGNAL;
-	const struct iovec *one = &op->u.send.iov.one;
+	const struct iovec *one = &out->send.iov.one;
+	int fd = out->op.file->fd;
 
-	if (op->u.send.many)
-		io_uring_prep_sendmsg(sqe, op->file->fd, &op->u.send.iov.vec->msg, flags);
+	if (out->send.many)
+		io_uring_prep_sendmsg(sqe, fd, &out->send.iov.vec->msg, flags);
 	else
-		io_uring_prep_send(sqe, op->file->fd, one->iov_base, one->iov_len, flags);
+		io_uring_prep_send(sqe, fd, one->iov_base, one->iov_len, flags);
 }
 
 static void
@@ -135,13 +136,14 @@ prep(struct uring *u, struct op *op, struct io_uring_sqe *sqe)
 		uring_prep_recv(u, op, sqe);
 		break;
 	case OP_SEND:
-		prep_send(op, sqe);
+		prep_send(op_out(op), sqe);
 		break;
 	case OP_CONNECT:
-		io_uring_prep_connect(sqe, op->file->fd, op->u.connect.addr, op->u.connect.len);
+		io_uring_prep_connect(sqe, op->file->fd, op_out(op)->connect.addr,
+				      op_out(op)->connect.len);
 		break;
 	default:
-		io_uring_prep_poll_add(sqe, op->file->fd, op->u.events);
+		io_uring_prep_poll_add(sqe, op->file->fd, op->events);
 		break;
 	}
 }
@@ -248,10 +250,10 @@ on_send(struct loop *loop, struct op *op, int32_t res)
 		return;
 	}
 	/* MSG_WAITALL makes short sends rare, not impossible */
-	if (op_send_advance(op, (size_t)res))
+	if (op_send_advance(op_out(op), (size_t)res))
 		uring_go_on(loop, op);
 	else
-		op_finish(loop, op, (int32_t)op->u.send.done);
+		op_finish(loop, op, (int32_t)op_out(op)->send.done);
 }
 
 static void

@@ -133,7 +133,8 @@ uring_ring_create(struct uring *u, const struct loop_conf *conf, const char **wh
  * engine uses: what a kernel, a sandbox or a security module refuses shows here, not in a worker.
  */
 struct test {
-	struct op accept, connect, recv, send, poll;
+	struct op accept, recv, poll;
+	struct out_op connect, send;
 	struct file listener, client, server;
 	struct sockaddr_un addr;
 	unsigned got;
@@ -243,9 +244,9 @@ test_talk(struct loop *loop, struct test *t, int len)
 	unsigned turn;
 
 	op_init(&t->accept, test_accepted);
-	op_init(&t->connect, test_connected);
+	op_init(&t->connect.op, test_connected);
 	op_init(&t->recv, test_received);
-	op_init(&t->send, test_sent);
+	op_init(&t->send.op, test_sent);
 	op_init(&t->poll, test_polled);
 	op_accept(loop, &t->accept, &t->listener);
 	op_connect(loop, &t->connect, &t->client, (struct sockaddr *)&t->addr, (socklen_t)len);

@@ -40,7 +40,7 @@ conn_gone(struct conn *c)
 static bool
 is_busy(const struct conn *c)
 {
-	return op_in_flight(&c->rx) || op_in_flight(&c->tx);
+	return op_in_flight(&c->rx) || op_in_flight(&c->tx.op);
 }
 
 /* A last callback of a connection that is being closed. */
@@ -76,7 +76,7 @@ conn_close(struct conn *c)
 		c->tp->close(c);
 
 	op_cancel(c->loop, &c->rx);
-	op_cancel(c->loop, &c->tx);
+	op_cancel(c->loop, &c->tx.op);
 	if (!is_busy(c))
 		loop_defer(c->loop, &c->defer);
 }
@@ -278,7 +278,7 @@ conn_flush(struct loop *loop, struct dirty *d)
 
 	/* each of these marks c again when it ends */
 	if (c->flags & (CONN_CLOSING | CONN_CONNECTING) || c->file.fd < 0 ||
-	    op_in_flight(&c->tx))
+	    op_in_flight(&c->tx.op))
 		return;
 	if (c->flags & (CONN_DEAD | CONN_SEND_FAILED)) {
 		conn_send_fail(c, c->err);
@@ -313,7 +313,7 @@ conn_sent(struct conn *c, size_t n)
 static void
 conn_tx(struct loop *loop, struct op *op)
 {
-	struct conn *c = LBD_CONTAINER(op, struct conn, tx);
+	struct conn *c = LBD_CONTAINER(op, struct conn, tx.op);
 
 	(void)loop;
 	if (c->flags & CONN_CLOSING)
@@ -351,7 +351,7 @@ conn_timer(struct loop *loop, struct timer *t)
 
 	if (c->flags & CONN_CONNECTING) {
 		conn_connect_done(c, ETIMEDOUT);
-		op_cancel(loop, &c->tx); /* no-op when the callback has closed c already */
+		op_cancel(loop, &c->tx.op); /* no-op when the callback has closed c already */
 	} else if (c->h->timeout != NULL) {
 		c->h->timeout(c);
 	}
@@ -378,7 +378,7 @@ conn_init(struct conn *c, struct loop *loop, int fd, const struct conn_handler *
 	c->tp = &transport_plain;
 	file_init(&c->file, fd);
 	op_init(&c->rx, conn_rx);
-	op_init(&c->tx, conn_tx);
+	op_init(&c->tx.op, conn_tx);
 	timer_init(&c->timer, conn_timer);
 	dirty_init(&c->dirty, conn_flush);
 	deferred_init(&c->defer, conn_deferred);

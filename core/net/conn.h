@@ -91,7 +91,8 @@ struct conn {
 	const struct transport *tp;      /* &transport_plain at first */
 	void *tp_data;                   /* owned by tp */
 	struct loop *loop;
-	struct op rx, tx;
+	struct op rx;
+	struct out_op tx;
 	struct timer timer;
 	struct dirty dirty;
 	struct deferred defer;

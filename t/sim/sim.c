@@ -137,20 +137,21 @@ try_recv(struct loop *loop, struct op *op, struct sim_sock *s)
 static bool
 try_send(struct loop *loop, struct op *op, struct sim_sock *s)
 {
-	const struct iovec *iov = op_send_iov(op);
+	struct out_op *out = op_out(op);
+	const struct iovec *iov = op_send_iov(out);
 	int err = sim_sock_fault(s, OP_SEND);
 	ssize_t n;
 
 	n = err != 0 ? -err : sim_sock_write(s, iov->iov_base, iov->iov_len);
-	while (n > 0 && op_send_advance(op, (size_t)n)) {
+	while (n > 0 && op_send_advance(out, (size_t)n)) {
 		if (s->max_write != 0)
 			return true; /* the rest in another step */
-		iov = op_send_iov(op);
+		iov = op_send_iov(out);
 		n = sim_sock_write(s, iov->iov_base, iov->iov_len);
 	}
 	if (n == -EAGAIN)
 		return true;
-	op_finish(loop, op, n < 0 ? (int32_t)n : (int32_t)op->u.send.done);
+	op_finish(loop, op, n < 0 ? (int32_t)n : (int32_t)out->send.done);
 	return false;
 }
 
@@ -168,7 +169,7 @@ port_of(const struct sockaddr *sa)
 static int
 connect_now(struct sim *sim, struct op *op, struct sim_sock *s)
 {
-	struct sim_sock *listener = sim_sock_by_port(sim, port_of(op->u.connect.addr));
+	struct sim_sock *listener = sim_sock_by_port(sim, port_of(op_out(op)->connect.addr));
 	int err = sim_sock_fault(s, OP_CONNECT);
 	struct sim_sock *c;
 
@@ -190,7 +191,7 @@ static bool
 try_poll(struct loop *loop, struct op *op, struct sim_sock *s)
 {
 	uint32_t always = POLLERR | POLLHUP;
-	uint32_t events = sim_sock_poll(s) & (op->u.events | always);
+	uint32_t events = sim_sock_poll(s) & (op->events | always);
 	int err = sim_sock_fault(s, OP_POLL);
 
 	if (err == 0 && events == 0)
@@ -241,7 +242,7 @@ op_can_move(struct sim *sim, const struct op *op)
 	case OP_SEND:
 		return events & POLLOUT;
 	case OP_POLL:
-		return events & (op->u.events | POLLERR | POLLHUP);
+		return events & (op->events | POLLERR | POLLHUP);
 	default:
 		return true;
 	}

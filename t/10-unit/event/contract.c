@@ -167,14 +167,14 @@ test_connect_cancel(struct world *w)
 	loop_turn(w->loop, 0);
 	loop_turn(w->loop, 0);
 	is_int(s.n_out, 0, "connect: waits");
-	op_cancel(w->loop, &s.out);
+	op_cancel(w->loop, &s.out.op);
 	UNTIL(w, s.n_out > 0);
 	is_int(s.out_res, -ECANCELED, "connect: cancelled");
 	file_close(w->loop, &s.f);
 
 	side_init(&s, w, w_socket(w), -1);
 	op_connect(w->loop, &s.out, &s.f, (struct sockaddr *)&in, sizeof(in));
-	op_cancel(w->loop, &s.out);
+	op_cancel(w->loop, &s.out.op);
 	UNTIL(w, s.n_out > 0);
 	is_int(s.out_res, -ECANCELED, "connect: cancelled before the first turn");
 	side_close(&s);
@@ -380,7 +380,7 @@ test_send(struct world *w)
 	is_int(s.out_res, 0, "send: of nothing is done");
 
 	side_send(&s, "bye", 3);
-	op_cancel(w->loop, &s.out);
+	op_cancel(w->loop, &s.out.op);
 	UNTIL(w, s.n_out == 4);
 	ok(s.out_res == 3 || s.out_res == -ECANCELED, "send: cancelled or sent, %d", s.out_res);
 	side_close(&s);
@@ -424,7 +424,7 @@ test_send_big(struct world *w)
 	}
 	side_send(&s, data, BIG);
 	settle(w);
-	op_cancel(w->loop, &s.out);
+	op_cancel(w->loop, &s.out.op);
 	is_int(s.n_out, 2, "big send: cancel calls nothing back");
 	UNTIL(w, s.n_out == 3);
 	is_int(s.out_res, -ECANCELED, "big send: cancelled half way");
@@ -479,7 +479,7 @@ test_reset(struct world *w)
 	s.peer = -1;
 	for (i = 0; i < 50 && s.out_res >= 0; i++) {
 		side_send(&s, data, 100000);
-		UNTIL(w, !op_in_flight(&s.out));
+		UNTIL(w, !op_in_flight(&s.out.op));
 	}
 	ok(s.out_res == -ECONNRESET || s.out_res == -EPIPE,
 	   "reset: sending to a peer that left, no signal, %d", s.out_res);
@@ -578,11 +578,11 @@ test_poll(struct world *w)
 
 	gate_open(&g, w);
 	side_open(&s, &g);
-	op_poll(w->loop, &s.out, &s.f, POLLOUT);
+	op_poll(w->loop, &s.out.op, &s.f, POLLOUT);
 	is_int(s.n_out, 0, "poll: no callback inside the call");
 	UNTIL(w, s.n_out == 1);
 	is_int(s.out_res, POLLOUT, "poll: writable");
-	op_poll(w->loop, &s.out, &s.f, POLLIN);
+	op_poll(w->loop, &s.out.op, &s.f, POLLIN);
 	settle(w);
 	is_int(s.n_out, 1, "poll: not readable");
 	side_say(&s, "x");
@@ -590,19 +590,19 @@ test_poll(struct world *w)
 	is_int(s.out_res, POLLIN, "poll: readable");
 	settle(w);
 	is_int(s.n_out, 2, "poll: one shot");
-	op_poll(w->loop, &s.out, &s.f, POLLIN | POLLOUT);
+	op_poll(w->loop, &s.out.op, &s.f, POLLIN | POLLOUT);
 	UNTIL(w, s.n_out == 3);
 	ok(s.out_res & (POLLIN | POLLOUT), "poll: either");
 	side_recv(&s);
 	UNTIL(w, s.n_got == 1);
 	op_cancel(w->loop, &s.in);
 	UNTIL(w, s.n_done == 1);
-	op_poll(w->loop, &s.out, &s.f, POLLIN);
+	op_poll(w->loop, &s.out.op, &s.f, POLLIN);
 	settle(w);
-	op_cancel(w->loop, &s.out);
+	op_cancel(w->loop, &s.out.op);
 	UNTIL(w, s.n_out == 4);
 	is_int(s.out_res, -ECANCELED, "poll: cancelled");
-	op_poll(w->loop, &s.out, &s.f, POLLIN);
+	op_poll(w->loop, &s.out.op, &s.f, POLLIN);
 	w_close(w, s.peer);
 	s.peer = -1;
 	UNTIL(w, s.n_out == 5);

@@ -77,7 +77,7 @@ echo_flush(struct loop *loop, struct dirty *d)
 	struct side *s = LBD_CONTAINER(d, struct side, dirty);
 
 	(void)loop;
-	if (op_in_flight(&s->out))
+	if (op_in_flight(&s->out.op))
 		fail("many: still sending");
 	side_send(s, s->got, s->n_got);
 	s->n_got = 0;
@@ -150,7 +150,7 @@ test_overload(struct world *w)
 		side_open(&s[i], &g);
 	for (i = 0; i < 200; i++) {
 		side_recv(&s[i]);
-		op_poll(w->loop, &s[i].out, &s[i].f, POLLOUT);
+		op_poll(w->loop, &s[i].out.op, &s[i].f, POLLOUT);
 	}
 	for (i = 0; i < 200; i++)
 		side_say(&s[i], "x");

@@ -12,7 +12,8 @@
 struct side {
 	struct world *w;
 	struct file f;
-	struct op in, out;
+	struct op in;
+	struct out_op out;
 	int peer;              /* the test's end, -1: none */
 	char got[4096];        /* the first bytes received */
 	size_t n_got;
@@ -74,7 +75,7 @@ side_on_in(struct loop *loop, struct op *op)
 static inline void
 side_on_out(struct loop *loop, struct op *op)
 {
-	struct side *s = LBD_CONTAINER(op, struct side, out);
+	struct side *s = LBD_CONTAINER(op, struct side, out.op);
 
 	(void)loop;
 	s->n_out++;
@@ -91,7 +92,7 @@ side_init(struct side *s, struct world *w, int fd, int peer)
 	s->peer = peer;
 	file_init(&s->f, fd);
 	op_init(&s->in, side_on_in);
-	op_init(&s->out, side_on_out);
+	op_init(&s->out.op, side_on_out);
 }
 
 static inline void
@@ -155,8 +156,8 @@ static inline void
 side_close(struct side *s)
 {
 	op_cancel(s->w->loop, &s->in);
-	op_cancel(s->w->loop, &s->out);
-	UNTIL(s->w, !op_in_flight(&s->in) && !op_in_flight(&s->out));
+	op_cancel(s->w->loop, &s->out.op);
+	UNTIL(s->w, !op_in_flight(&s->in) && !op_in_flight(&s->out.op));
 	file_close(s->w->loop, &s->f);
 	if (s->peer >= 0)
 		w_close(s->w, s->peer);

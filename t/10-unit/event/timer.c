@@ -127,17 +127,30 @@ test_lazy(struct world *w)
 		loop_turn(w->loop, -1);
 	is_int(a.fired, a.due, "stop: set anew to an earlier time");
 	tick_set(w, &a, 0);
-	is_int(a.t.deadline, loop_now(w->loop) + 1, "none at once: a tick later at least");
+	is_int(timer_deadline(&a.t), loop_now(w->loop) + 1, "none at once: a tick later at least");
 	timer_fini(w->loop, &a.t);
 	is_int(world_stats(w).timers, 0, "fini: out of the wheel");
 	timer_fini(w->loop, &a.t);
+	log_n = 0;
+
+	/* farther than a timer that stays where it is filed can say */
+	tick_set(w, &a, 10);
+	tick_set(w, &a, 10 + TIMER_OFF - 1);
+	is_int(timer_deadline(&a.t), a.due, "lazy: put off as far as can be said");
+	tick_set(w, &a, 10 + TIMER_OFF);
+	is_int(timer_deadline(&a.t), a.due, "lazy: put off farther");
+	tick_set(w, &a, 3 * TIMER_OFF);
+	is_int(world_stats(w).timers, 1, "lazy: filed once all the same");
+	while (a.count < 4)
+		loop_turn(w->loop, -1);
+	is_int(a.fired, a.due, "lazy: after the last of them");
 	log_n = 0;
 
 	/* a leap over several deadlines, one of which was put off meanwhile */
 	tick_set(w, &a, 10);
 	tick_set(w, &a, 20);
 	tick_set(w, &b, 15);
-	for (turns = 0; b.count < 4 || a.count < 4; turns++)
+	for (turns = 0; b.count < 4 || a.count < 5; turns++)
 		loop_turn(w->loop, -1);
 	expect_log("ba", "lazy: put off behind another");
 }

@@ -81,7 +81,7 @@ closes_in_every_state(void)
 	conn_read_start(&p.c);
 	send_bytes(&p.c, 4 << 20, 16384);
 	settle();
-	ok(op_in_flight(&p.c.tx), "sending more than the socket takes");
+	ok(op_in_flight(&p.c.tx.op), "sending more than the socket takes");
 	probe_close(&p);
 	TURN_UNTIL(p.closed);
 	is_cstr(p.said, "closed", "closed while sending");
