@@ -176,7 +176,7 @@ lbd_http_body_start(struct lbd_http *http, size_t high)
 		x->body_state = BODY_WANTED;
 	if (x->framing.expect_continue && !x->expect_sent && !body_complete(x) &&
 		lbd_chain_empty(&x->client->in) && !http->head_sent) {
-		lbd_chain_add_static(&x->client->conn.out,
+		lbd_chain_add_static(conn_out(&x->client->conn),
 				     LBD_STR("HTTP/1.1 100 Continue\r\n\r\n"));
 		conn_dirty(&x->client->conn);
 	}

@@ -158,8 +158,8 @@ lbd_call_start(const struct lbd_call_conf *conf, struct lbd_chain *head, int *er
 	sc->call = c;
 	c->reused = !fresh;
 	c->state = fresh ? CALL_CONNECTING : CALL_HEAD;
-	c->sent_before = sc->conn.sent;
-	c->received_before = sc->conn.received;
+	c->sent_before = sc->counts.sent;
+	c->received_before = sc->counts.received;
 	c->heard_ms = c->progress_ms = call_now(c);
 	c->request_done = !conf->body;
 	/* the wait for the response begins when all is sent */
@@ -232,13 +232,13 @@ lbd_call_read_timeout(struct lbd_call *c, uint64_t ms)
 uint64_t
 lbd_call_bytes_sent(const struct lbd_call *c)
 {
-	return c->sc == NULL ? c->bytes_sent : c->sc->conn.sent - c->sent_before;
+	return c->sc == NULL ? c->bytes_sent : c->sc->counts.sent - c->sent_before;
 }
 
 uint64_t
 lbd_call_bytes_received(const struct lbd_call *c)
 {
-	return c->sc == NULL ? c->bytes_received : c->sc->conn.received - c->received_before;
+	return c->sc == NULL ? c->bytes_received : c->sc->counts.received - c->received_before;
 }
 
 bool
@@ -253,7 +253,7 @@ lbd_call_has_sent(const struct lbd_call *c)
 {
 	if (c->sc == NULL)
 		return c->bytes_sent > 0;
-	return lbd_call_bytes_sent(c) > 0 || !lbd_chain_empty(&c->sc->conn.sending) ||
+	return lbd_call_bytes_sent(c) > 0 || conn_is_sending(&c->sc->conn) ||
 	       (c->send_err != 0 && c->state != CALL_CONNECTING);
 }
 

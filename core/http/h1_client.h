@@ -21,6 +21,7 @@ struct tunnel;
 
 struct server_conn {
 	struct conn conn;
+	struct conn_counts counts; /* of conn */
 	struct idle_conn idle;
 	struct lbd_call *call; /* borrowed; NULL: idle or closing */
 	char *key;             /* owned: bytes of idle.key, or NULL */
@@ -95,7 +96,8 @@ void call_timer(struct lbd_call *c);
 static inline uint64_t
 call_now(const struct lbd_call *c)
 {
-	return loop_now(c->sc->conn.loop);
+	(void)c;
+	return loop_now(conn_loop);
 }
 
 /* The server is to take bytes. */

@@ -101,6 +101,7 @@ server_conn_alloc(const struct lbd_call_conf *conf, const struct conn_handler *h
 		memcpy(sc->key, key.p, key.n);
 	}
 	conn_init(&sc->conn, http_loop, -1, h);
+	conn_count(&sc->conn);
 	lbd_list_init(&sc->idle.link);
 	lbd_list_init(&sc->idle.server_link);
 	sc->idle.conn = &sc->conn;

@@ -122,7 +122,7 @@ on_received(struct conn *conn, struct lbd_buf *b, char *p, size_t n)
 	if (c->reused && !lbd_call_has_sent(c)) {
 		/* nobody answers what was not asked yet: the connection was not idle, only quiet */
 		lbd_buf_unref(&b);
-		c->received_before = conn->received;
+		c->received_before = c->sc->counts.received;
 		call_finish(c, LBD_CALL_CLOSED, 0, "bytes on an idle connection");
 		return;
 	}

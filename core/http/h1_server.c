@@ -98,7 +98,7 @@ client_timer(struct client *cl)
 		break;
 	case CLIENT_HEAD: /* the whole head has one limit, however it drips */
 		c = cl->port->fallback->conf;
-		now = loop_now(cl->conn.loop);
+		now = loop_now(conn_loop);
 		spent = now - cl->head_start_ms;
 		ms = spent < c->client_header_timeout ? c->client_header_timeout - spent : 1;
 		break;
@@ -112,7 +112,7 @@ client_timer(struct client *cl)
 	case CLIENT_LINGER:
 		if (cl->conn.flags & CONN_FINISHING)
 			break;
-		now = loop_now(cl->conn.loop);
+		now = loop_now(conn_loop);
 		ms = now >= cl->linger_until
 			     ? 1
 			     : LBD_MIN(c->lingering_timeout, cl->linger_until - now);
@@ -235,7 +235,7 @@ client_out_of_memory(struct client *cl)
 	client_head_over(cl);
 	lbd_chain_clear(&cl->in);
 	lbd_log(lbd_log_process(), LBD_LOG_CRIT, ENOMEM, "could not take a request");
-	(void)lbd_chain_add_static(&cl->conn.out, answer);
+	(void)lbd_chain_add_static(conn_out(&cl->conn), answer);
 	conn_dirty(&cl->conn);
 	conn_finish(&cl->conn);
 }
@@ -275,7 +275,7 @@ client_scan(struct client *cl)
 
 	if (cl->state == CLIENT_IDLE) {
 		cl->state = CLIENT_HEAD;
-		cl->head_start_ms = loop_now(cl->conn.loop);
+		cl->head_start_ms = loop_now(conn_loop);
 	}
 	if (before > 0) {
 		if (!client_gather(cl, piece)) {
@@ -409,7 +409,7 @@ client_ended(struct conn *c, int err)
 	}
 	client_left(cl);
 	if (cl->gone && x->ignore_abort)
-		lbd_chain_clear(&c->out);
+		conn_drop(c);
 }
 
 static void
@@ -437,10 +437,10 @@ client_drained(struct conn *c)
 	struct exchange *x = cl->x;
 
 	if (cl->state == CLIENT_LINGER)
-		cl->linger_until = loop_now(c->loop) + cl->c->lingering_time;
+		cl->linger_until = loop_now(conn_loop) + cl->c->lingering_time;
 	client_timer(cl);
 	if (x == NULL && !lbd_chain_empty(&cl->in))
-		loop_defer(c->loop, &cl->next);
+		loop_defer(conn_loop, &cl->next);
 	if (x != NULL && x->started && !x->reply_done && x->content != NULL &&
 	    x->content->drained != NULL)
 		x->content->drained(&x->pub);
@@ -517,7 +517,7 @@ client_linger(struct client *cl)
 {
 	cl->state = CLIENT_LINGER;
 	/* counted anew when all is sent */
-	cl->linger_until = loop_now(cl->conn.loop) + cl->c->lingering_time;
+	cl->linger_until = loop_now(conn_loop) + cl->c->lingering_time;
 	lbd_chain_clear(&cl->in);
 	conn_shutdown(&cl->conn);
 	client_read_more(cl);
@@ -548,7 +548,7 @@ client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool sile
 	}
 	if (keep_alive) {
 		cl->state = CLIENT_IDLE;
-		cl->head_start_ms = loop_now(cl->conn.loop);
+		cl->head_start_ms = loop_now(conn_loop);
 		if (clients_draining && lbd_chain_empty(&cl->in)) {
 			conn_finish(&cl->conn);
 			return;
@@ -558,7 +558,7 @@ client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool sile
 			client_timer(cl);
 			conn_slots_idle();
 		} else if (!cl->parsing) {
-			loop_defer(cl->conn.loop, &cl->next);
+			loop_defer(conn_loop, &cl->next);
 		}
 		return;
 	}

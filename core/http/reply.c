@@ -142,7 +142,7 @@ lbd_http_reply_head(struct lbd_http *h)
 	lines[n++] = reply_connection(x, connection, sizeof(connection));
 	head.line_count = n;
 	h->head_sent = true;
-	if (lbd_pool_failed(h->pool) || h1_write_response(&c->out, &head) != H1_WRITTEN) {
+	if (lbd_pool_failed(h->pool) || h1_write_response(conn_out(c), &head) != H1_WRITTEN) {
 		lbd_http_cut(h, "out of memory");
 		return;
 	}
@@ -179,7 +179,7 @@ lbd_http_interim(struct lbd_http *h, int status, const struct lbd_fields *fields
 		return; /* lbd has asked for the body itself */
 	if (status == 103 && !wants_hints(x))
 		return;
-	if (h1_write_response(&c->out, &head) == H1_WRITTEN)
+	if (h1_write_response(conn_out(c), &head) == H1_WRITTEN)
 		conn_dirty(c);
 }
 
@@ -209,12 +209,13 @@ reply_filters(struct exchange *x, struct lbd_chain *chain, bool last)
 static void
 reply_queue_chunk(struct exchange *x, struct lbd_chain *chain)
 {
-	struct lbd_chain *out = &x->client->conn.out;
+	struct lbd_chain *out;
 	char size[H1_CHUNK_HEAD_MAX];
 
 	if (chain->n == 0)
 		return;
 	x->body_bytes += chain->n;
+	out = conn_out(&x->client->conn);
 	(void)lbd_chain_add_copy(out, lbd_str(size, h1_chunk_head(chain->n, size)));
 	lbd_chain_move(out, chain);
 	(void)lbd_chain_add_static(out, LBD_STR("\r\n"));
@@ -235,7 +236,7 @@ reply_queue_length(struct exchange *x, struct lbd_chain *chain)
 	}
 	x->reply_left -= chain->n;
 	x->body_bytes += chain->n;
-	lbd_chain_move(&x->client->conn.out, chain);
+	lbd_chain_move(conn_out(&x->client->conn), chain);
 	return fits;
 }
 
@@ -243,7 +244,7 @@ reply_queue_length(struct exchange *x, struct lbd_chain *chain)
 static bool
 reply_queue(struct exchange *x, struct lbd_chain *chain, bool last)
 {
-	struct lbd_chain *out = &x->client->conn.out;
+	struct conn *c = &x->client->conn;
 
 	if (x->reply_no_body) {
 		lbd_chain_clear(chain);
@@ -251,11 +252,12 @@ reply_queue(struct exchange *x, struct lbd_chain *chain, bool last)
 	}
 	if (x->reply_chunked) {
 		reply_queue_chunk(x, chain);
-		return !last || h1_write_last_chunk(out, &x->pub.reply_trailers) == H1_WRITTEN;
+		return !last ||
+		       h1_write_last_chunk(conn_out(c), &x->pub.reply_trailers) == H1_WRITTEN;
 	}
 	if (x->pub.reply_length < 0) {
 		x->body_bytes += chain->n;
-		lbd_chain_move(out, chain);
+		lbd_chain_move(conn_out(c), chain);
 		return true;
 	}
 	return reply_queue_length(x, chain) && (!last || x->reply_left == 0);
@@ -279,7 +281,7 @@ lbd_http_reply_body(struct lbd_http *h, struct lbd_chain *chain, bool last)
 		return;
 	}
 	if (x->client->gone)
-		lbd_chain_clear(&x->client->conn.out);
+		conn_drop(&x->client->conn);
 	conn_dirty(&x->client->conn);
 	if (last)
 		reply_finished(x);

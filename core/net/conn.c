@@ -7,7 +7,7 @@
  * to wait is the owner's; how bytes get to the kernel is the loop's.
  *
  * Invariants: a handler is called from the loop only; nothing but closed() is called after
- * conn_close(); closed() is called when neither op is in flight.
+ * conn_close(); closed() is called when neither op is in flight; closing needs no memory.
  */
 
 #include <errno.h>
@@ -15,7 +15,7 @@
 #include <linux/tcp.h>
 #include <sys/ioctl.h>
 
-#include "core/net/conn.h"
+#include "core/base/slab.h"
 #include "core/net/conn_private.h"
 #include "core/os/sock.h"
 
@@ -25,22 +25,105 @@
  */
 #define SEND_MAX ((size_t)256 * 1024)
 
-const struct transport transport_plain = { .name = "plain" };
+enum { PAGES_KEPT = 4 };
+
+struct loop *conn_loop;
+
+static struct slab outputs; /* of this process */
+static uint64_t sent_total; /* bytes, by all connections */
+static struct lbd_chain lost; /* what is queued where it cannot be sent */
+
+static void conn_flush(struct loop *loop, struct dirty *d);
+static void conn_tx(struct loop *loop, struct op *op);
+
+/* --- what sending needs --- */
+
+bool
+conn_attach(struct conn *c)
+{
+	static uint16_t gen;
+	struct conn_output *o = c->output;
+
+	if (o != NULL)
+		return true;
+	if (outputs.size == 0)
+		slab_init(&outputs, sizeof(*o), PAGES_KEPT);
+	o = slab_alloc(&outputs);
+	if (o == NULL)
+		return false;
+	dirty_init(&o->dirty, conn_flush);
+	o->conn = c;
+	o->queue = o->sending = (struct lbd_chain)LBD_CHAIN_INIT;
+	op_init(&o->tx.op, conn_tx);
+	o->tx.op.gen = gen++; /* not the one its place had before */
+	o->sent = sent_total;
+	c->output = o;
+	return true;
+}
+
+static void
+conn_detach(struct conn *c)
+{
+	struct conn_output *o = c->output;
+
+	c->output = NULL;
+	loop_unmark(&o->dirty);
+	lbd_chain_clear(&o->queue);
+	lbd_chain_clear(&o->sending);
+	slab_free(&outputs, o);
+}
+
+static bool
+is_transmitting(const struct conn *c)
+{
+	return c->output != NULL && op_in_flight(&c->output->tx.op);
+}
+
+void
+conn_settle(struct conn *c)
+{
+	const struct conn_output *o = c->output;
+
+	if (o != NULL && conn_queued(c) == 0 && !o->queue.failed && !is_transmitting(c) &&
+	    lbd_list_empty(&o->dirty.link) && !(c->flags & CONN_CONNECTING))
+		conn_detach(c);
+}
+
+/* Output is lost.  Its owner is told by the timer, which is the one thing that is always there. */
+static void
+conn_starve(struct conn *c)
+{
+	if (c->flags & (CONN_STARVED | CONN_SEND_FAILED | CONN_CLOSING))
+		return;
+	conn_flag(c, CONN_STARVED, 0);
+	timer_set(conn_loop, &c->timer, 0);
+}
+
+/* To be flushed at the end of the turn. */
+static void
+conn_mark(struct conn *c)
+{
+	if (conn_attach(c))
+		loop_mark(conn_loop, &c->output->dirty);
+	else
+		conn_starve(c);
+}
 
 /* --- the end --- */
 
 static void
 conn_gone(struct conn *c)
 {
-	lbd_chain_clear(&c->sending);
-	file_close(c->loop, &c->file);
+	if (c->output != NULL)
+		conn_detach(c);
+	file_close(conn_loop, &c->file);
 	c->h->closed(c); /* c may be gone now */
 }
 
 static bool
 is_busy(const struct conn *c)
 {
-	return op_in_flight(&c->rx) || op_in_flight(&c->tx.op);
+	return op_in_flight(&c->rx) || is_transmitting(c);
 }
 
 /* A last callback of a connection that is being closed. */
@@ -54,13 +137,8 @@ conn_op_ended(struct conn *c)
 static void
 conn_deferred(struct loop *loop, struct deferred *d)
 {
-	struct conn *c = LBD_CONTAINER(d, struct conn, defer);
-
 	(void)loop;
-	if (c->flags & CONN_CLOSING)
-		conn_gone(c);
-	else if (c->flags & CONN_CONNECTING)
-		conn_connect_done(c, c->err);
+	conn_gone(LBD_CONTAINER(d, struct conn, gone));
 }
 
 void
@@ -68,17 +146,22 @@ conn_close(struct conn *c)
 {
 	if (c->flags & CONN_CLOSING)
 		return;
-	c->flags = (c->flags | CONN_CLOSING) & ~(uint32_t)CONN_READING;
-	timer_fini(c->loop, &c->timer);
-	loop_unmark(&c->dirty);
-	lbd_chain_clear(&c->out);
-	if (c->tp->close != NULL)
-		c->tp->close(c);
+	conn_flag(c, CONN_CLOSING, CONN_READING);
+	timer_fini(conn_loop, &c->timer);
+	deferred_init(&c->gone, conn_deferred);
+	if (c->tp != NULL && (*c->tp)->close != NULL)
+		(*c->tp)->close(c);
 
-	op_cancel(c->loop, &c->rx);
-	op_cancel(c->loop, &c->tx.op);
+	op_cancel(conn_loop, &c->rx);
+	if (is_transmitting(c)) {
+		loop_unmark(&c->output->dirty);
+		lbd_chain_clear(&c->output->queue);
+		op_cancel(conn_loop, &c->output->tx.op);
+	} else if (c->output != NULL) {
+		conn_detach(c);
+	}
 	if (!is_busy(c))
-		loop_defer(c->loop, &c->defer);
+		loop_defer(conn_loop, &c->gone);
 }
 
 void
@@ -115,23 +198,35 @@ end_error(const struct conn *c, int err)
 	return err;
 }
 
+static void
+conn_note_error(struct conn *c, int err)
+{
+	if (c->err == 0)
+		c->err = (uint16_t)err;
+}
+
 void
 conn_deliver_end(struct conn *c, int err)
 {
 	if (c->flags & (CONN_CLOSING | CONN_EOF))
 		return;
 	err = end_error(c, err);
-	c->flags = (c->flags | CONN_EOF) & ~(uint32_t)CONN_READING;
+	conn_flag(c, CONN_EOF, CONN_READING);
 	if (err != 0) {
-		c->flags |= CONN_DEAD;
-		if (c->err == 0)
-			c->err = err;
+		conn_flag(c, CONN_DEAD, 0);
+		conn_note_error(c, err);
 		/* its owner is told that it will not be sent */
-		if (c->out.n > 0)
-			loop_mark(c->loop, &c->dirty);
+		if (c->output != NULL && c->output->queue.n > 0)
+			conn_mark(c);
 	}
 	if (c->h->ended != NULL)
 		c->h->ended(c, err);
+}
+
+static struct conn_counts *
+counts_of(struct conn *c)
+{
+	return (struct conn_counts *)(void *)(c + 1);
 }
 
 static void
@@ -140,9 +235,10 @@ conn_input(struct conn *c, struct op *op)
 	struct lbd_buf *b = op->buf;
 
 	op->buf = NULL;
-	c->received += (uint64_t)op->res;
-	if (c->tp->input != NULL)
-		c->tp->input(c, b, b->data, (size_t)op->res);
+	if (c->flags & CONN_COUNTED)
+		counts_of(c)->received += (uint64_t)op->res;
+	if (c->tp != NULL && (*c->tp)->input != NULL)
+		(*c->tp)->input(c, b, b->data, (size_t)op->res);
 	else
 		conn_deliver(c, b, b->data, (size_t)op->res);
 }
@@ -150,11 +246,11 @@ conn_input(struct conn *c, struct op *op)
 static void
 conn_rearm(struct conn *c)
 {
-	const uint32_t never = CONN_CLOSING | CONN_EOF | CONN_CONNECTING;
+	const unsigned never = CONN_CLOSING | CONN_EOF | CONN_CONNECTING;
 
 	if (c->flags & CONN_READING && !(c->flags & never) && c->file.fd >= 0 &&
 	    !op_in_flight(&c->rx))
-		op_recv(c->loop, &c->rx, &c->file);
+		op_recv(conn_loop, &c->rx, &c->file);
 }
 
 static void
@@ -183,16 +279,16 @@ conn_read_start(struct conn *c)
 {
 	if (c->flags & (CONN_CLOSING | CONN_EOF))
 		return;
-	c->flags |= CONN_READING;
+	conn_flag(c, CONN_READING, 0);
 	conn_rearm(c);
 }
 
 void
 conn_read_stop(struct conn *c)
 {
-	c->flags &= ~(uint32_t)CONN_READING;
+	conn_flag(c, 0, CONN_READING);
 	if (!(c->flags & CONN_CLOSING))
-		op_cancel(c->loop, &c->rx);
+		op_cancel(conn_loop, &c->rx);
 }
 
 /* --- output --- */
@@ -203,108 +299,141 @@ conn_send_fail(struct conn *c, int err)
 {
 	bool told = c->flags & CONN_SEND_FAILED;
 
-	lbd_chain_clear(&c->out);
-	lbd_chain_clear(&c->sending);
-	c->flags = (c->flags | CONN_SEND_FAILED) & ~(uint32_t)CONN_HIGH;
-	if (c->err == 0)
-		c->err = err;
+	if (c->output != NULL) {
+		lbd_chain_clear(&c->output->queue);
+		lbd_chain_clear(&c->output->sending);
+		conn_settle(c);
+	}
+	conn_flag(c, CONN_SEND_FAILED, CONN_HIGH | CONN_STARVED);
+	conn_note_error(c, err);
 	if (!told && c->h->send_failed != NULL)
 		c->h->send_failed(c, err);
 	if (c->flags & CONN_FINISHING)
 		conn_close(c);
 }
 
-static void
-conn_note_high(struct conn *c)
+struct lbd_chain *
+conn_out(struct conn *c)
 {
-	if (conn_queued(c) > c->low_mark)
-		c->flags |= CONN_HIGH;
+	if (LBD_LIKELY(!(c->flags & (CONN_CLOSING | CONN_STARVED)) && conn_attach(c)))
+		return &c->output->queue;
+	conn_starve(c);
+	lbd_chain_clear(&lost);
+	return &lost;
 }
 
 void
 conn_dirty(struct conn *c)
 {
-	if (c->flags & CONN_CLOSING) {
-		lbd_chain_clear(&c->out);
+	if (c->flags & CONN_CLOSING || c->output == NULL) {
+		lbd_chain_clear(&lost);
 		return;
 	}
-	conn_note_high(c);
-	loop_mark(c->loop, &c->dirty);
+	if (conn_queued(c) > c->low_mark)
+		conn_flag(c, CONN_HIGH, 0);
+	loop_mark(conn_loop, &c->output->dirty);
 }
 
 void
 conn_send(struct conn *c, struct lbd_chain *chain)
 {
-	lbd_chain_move(&c->out, chain);
+	if (lbd_chain_empty(chain) && !chain->failed)
+		return;
+	lbd_chain_move(conn_out(c), chain);
 	conn_dirty(c);
+}
+
+void
+conn_drop(struct conn *c)
+{
+	if (c->output != NULL)
+		lbd_chain_clear(&c->output->queue);
 }
 
 /* Nothing is queued and nothing with the kernel. */
 static void
 conn_emptied(struct conn *c)
 {
+	bool shut = (c->flags & (CONN_SHUT | CONN_SHUT_DONE)) == CONN_SHUT;
+
+	conn_settle(c);
 	if (c->flags & CONN_FINISHING) {
 		conn_close(c);
 		return;
 	}
-	if (!(c->flags & CONN_SHUT) || c->flags & CONN_SHUT_DONE)
+	if (!shut)
 		return;
 	/* fails only where the peer is gone, which recv tells */
 	(void)shutdown(c->file.fd, SHUT_WR);
-	c->flags = (c->flags | CONN_SHUT_DONE) & ~(uint32_t)CONN_HIGH;
+	conn_flag(c, CONN_SHUT_DONE, CONN_HIGH);
 	if (c->h->drained != NULL)
 		c->h->drained(c);
 }
 
-/* Moves what is queued to what is being sent, through the transport.  False without memory. */
+/* Moves what is queued to what is being sent, through the layer.  False without memory. */
 static bool
-conn_output(struct conn *c)
+conn_encode(struct conn *c)
 {
-	if (c->tp->output != NULL) {
-		if (!c->tp->output(c, &c->sending))
+	struct conn_output *o = c->output;
+
+	if (c->tp != NULL && (*c->tp)->output != NULL) {
+		if (!(*c->tp)->output(c, &o->queue, &o->sending))
 			return false;
 	} else {
-		lbd_chain_move(&c->sending, &c->out);
+		lbd_chain_move(&o->sending, &o->queue);
 	}
-	return !c->sending.failed && !c->out.failed;
+	return !o->sending.failed && !o->queue.failed;
 }
 
 static void
 conn_flush(struct loop *loop, struct dirty *d)
 {
-	struct conn *c = LBD_CONTAINER(d, struct conn, dirty);
+	struct conn_output *o = LBD_CONTAINER(d, struct conn_output, dirty);
+	struct conn *c = o->conn;
 	struct iovec iov[LOOP_IOV_MAX];
 	int n;
 
-	/* each of these marks c again when it ends */
-	if (c->flags & (CONN_CLOSING | CONN_CONNECTING) || c->file.fd < 0 ||
-	    op_in_flight(&c->tx.op))
+	/* what is in flight marks c again when it ends */
+	if (c->flags & CONN_CLOSING || c->file.fd < 0 || is_transmitting(c))
 		return;
+	if (c->flags & CONN_CONNECTING) {
+		conn_connect_done(c, c->err); /* it was over at once, see connect.c */
+		return;
+	}
 	if (c->flags & (CONN_DEAD | CONN_SEND_FAILED)) {
 		conn_send_fail(c, c->err);
 		return;
 	}
-	if (!conn_output(c)) {
+	if (!conn_encode(c)) {
 		conn_send_fail(c, ENOMEM);
 		return;
 	}
-	if (lbd_chain_empty(&c->sending)) {
+	if (lbd_chain_empty(&o->sending)) {
 		conn_emptied(c);
 		return;
 	}
-	n = lbd_chain_iov(&c->sending, iov, LOOP_IOV_MAX, SEND_MAX);
-	op_send(loop, &c->tx, &c->file, iov, n);
+	n = lbd_chain_iov(&o->sending, iov, LOOP_IOV_MAX, SEND_MAX);
+	op_send(loop, &o->tx, &c->file, iov, n);
 }
 
 static void
 conn_sent(struct conn *c, size_t n)
 {
-	c->sent += n;
-	lbd_chain_consume(&c->sending, n);
+	struct conn_output *o = c->output;
+	bool low;
+
+	o->sent += n;
+	sent_total += n;
+	if (c->flags & CONN_COUNTED)
+		counts_of(c)->sent += n;
+	lbd_chain_consume(&o->sending, n);
+	low = c->flags & CONN_HIGH && conn_queued(c) <= c->low_mark;
 	if (conn_queued(c) > 0 || c->flags & (CONN_SHUT | CONN_FINISHING))
-		loop_mark(c->loop, &c->dirty);
-	if (c->flags & CONN_HIGH && conn_queued(c) <= c->low_mark) {
-		c->flags &= ~(uint32_t)CONN_HIGH;
+		conn_mark(c);
+	else
+		conn_settle(c);
+	if (low) {
+		conn_flag(c, 0, CONN_HIGH);
 		if (c->h->drained != NULL)
 			c->h->drained(c);
 	}
@@ -313,13 +442,15 @@ conn_sent(struct conn *c, size_t n)
 static void
 conn_tx(struct loop *loop, struct op *op)
 {
-	struct conn *c = LBD_CONTAINER(op, struct conn, tx.op);
+	struct conn *c = LBD_CONTAINER(op, struct conn_output, tx.op)->conn;
 
 	(void)loop;
 	if (c->flags & CONN_CLOSING)
 		conn_op_ended(c);
-	else if (op->kind == OP_CONNECT)
+	else if (op->kind == OP_CONNECT && c->flags & CONN_CONNECTING)
 		conn_connect_done(c, -op->res);
+	else if (op->kind == OP_CONNECT)
+		conn_settle(c); /* the last word of one that timed out */
 	else if (op->res < 0)
 		conn_send_fail(c, -op->res);
 	else
@@ -329,17 +460,19 @@ conn_tx(struct loop *loop, struct op *op)
 void
 conn_shutdown(struct conn *c)
 {
-	c->flags |= CONN_SHUT;
+	conn_flag(c, CONN_SHUT, 0);
 	if (!(c->flags & CONN_CLOSING))
-		loop_mark(c->loop, &c->dirty);
+		conn_mark(c);
 }
 
 void
 conn_finish(struct conn *c)
 {
-	c->flags |= CONN_FINISHING;
-	if (!(c->flags & CONN_CLOSING))
-		loop_mark(c->loop, &c->dirty);
+	conn_flag(c, CONN_FINISHING, 0);
+	if (conn_is_quiet(c))
+		conn_close(c);
+	else if (c->output != NULL && !(c->flags & CONN_CLOSING))
+		conn_mark(c);
 }
 
 /* --- time --- */
@@ -350,8 +483,12 @@ conn_timer(struct loop *loop, struct timer *t)
 	struct conn *c = LBD_CONTAINER(t, struct conn, timer);
 
 	if (c->flags & CONN_CONNECTING) {
+		struct conn_output *o = c->output; /* as long as its op is in flight */
+
 		conn_connect_done(c, ETIMEDOUT);
-		op_cancel(loop, &c->tx.op); /* no-op when the callback has closed c already */
+		op_cancel(loop, &o->tx.op); /* no-op when the callback has closed c already */
+	} else if (c->flags & CONN_STARVED) {
+		conn_send_fail(c, ENOMEM);
 	} else if (c->h->timeout != NULL) {
 		c->h->timeout(c);
 	}
@@ -360,12 +497,12 @@ conn_timer(struct loop *loop, struct timer *t)
 void
 conn_timeout(struct conn *c, uint64_t ms)
 {
-	if (c->flags & CONN_CLOSING)
+	if (c->flags & (CONN_CLOSING | CONN_STARVED))
 		return;
 	if (ms == 0)
 		timer_stop(&c->timer);
 	else
-		timer_set(c->loop, &c->timer, ms);
+		timer_set(conn_loop, &c->timer, ms);
 }
 
 /* --- the rest --- */
@@ -373,15 +510,17 @@ conn_timeout(struct conn *c, uint64_t ms)
 void
 conn_init(struct conn *c, struct loop *loop, int fd, const struct conn_handler *h)
 {
-	c->loop = loop;
+	conn_loop = loop;
 	c->h = h;
-	c->tp = &transport_plain;
 	file_init(&c->file, fd);
 	op_init(&c->rx, conn_rx);
-	op_init(&c->tx.op, conn_tx);
 	timer_init(&c->timer, conn_timer);
-	dirty_init(&c->dirty, conn_flush);
-	deferred_init(&c->defer, conn_deferred);
+}
+
+void
+conn_count(struct conn *c)
+{
+	conn_flag(c, CONN_COUNTED, 0);
 }
 
 uint64_t
@@ -396,7 +535,8 @@ conn_acked(const struct conn *c)
 		return info.tcpi_bytes_acked;
 	if (ioctl(c->file.fd, SIOCOUTQ, &left) < 0)
 		left = 0;
-	return c->sent - (uint64_t)left; /* may be below zero, but moves */
+	/* may be below zero, but moves */
+	return (c->output != NULL ? c->output->sent : 0) - (uint64_t)left;
 }
 
 int

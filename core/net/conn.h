@@ -8,8 +8,9 @@
  * marks, cancels and returns; when nothing is in flight any more the descriptor is closed and
  * handler->closed runs, once, last, and is the only place that may free the memory.
  *
- * An idle connection holds no buffer: input is lent by the engine while a callback runs, output
- * belongs to chains.
+ * An idle connection holds no buffer: input is lent by the engine while a callback runs, and what
+ * sending needs is attached to it from the first byte queued (or the start of a connect) until all
+ * is sent.
  */
 
 #ifndef LBD_CORE_NET_CONN_H
@@ -23,7 +24,6 @@
 #include "event/loop.h"
 
 struct conn;
-struct transport;
 
 /* closed is needed, any other member may be NULL: nothing to do then. */
 struct conn_handler {
@@ -50,7 +50,7 @@ struct conn_handler {
 	/*
 	 * Sending failed (positive errno); the queue was dropped, and so will be what is queued
 	 * later.  Once; ended() may follow (what the peer sent before is still read) or may have
-	 * come before.
+	 * come before.  After ENOMEM no conn_timeout() runs any more.
 	 */
 	void (*send_failed)(struct conn *c, int err);
 	void (*timeout)(struct conn *c);
@@ -58,15 +58,15 @@ struct conn_handler {
 };
 
 /*
- * A layer between conn and socket; plain adds nothing, tls and others encrypt.  NULL members: as
- * plain.
+ * A layer between conn and socket, as tls, which encrypts.  Its state begins with a pointer to this
+ * table.  NULL members: as without a layer.
  */
 struct transport {
 	const char *name;
 	/* Raw bytes from the socket; hands on what is inside with conn_deliver(). */
 	void (*input)(struct conn *c, struct lbd_buf *b, char *p, size_t n);
-	/* Moves c->out to raw bytes in raw. */
-	bool (*output)(struct conn *c, struct lbd_chain *raw);
+	/* Moves what is in out to raw bytes in raw. */
+	bool (*output)(struct conn *c, struct lbd_chain *out, struct lbd_chain *raw);
 	void (*close)(struct conn *c);
 };
 
@@ -76,41 +76,60 @@ enum conn_flag {
 	CONN_CLOSING = 4,     /* conn_close() was called */
 	CONN_SHUT = 8,        /* write side to be shut down once the queue is empty */
 	CONN_SHUT_DONE = 16,
+	CONN_STARVED = 32,    /* no memory for what was to be sent: send_failed() is due */
 	CONN_CONNECTING = 64,
 	CONN_HIGH = 128,      /* queue was above low_mark since drained() */
 	CONN_DEAD = 256,      /* an error ended both directions */
 	CONN_FINISHING = 512, /* close when the queue is empty */
+	CONN_COUNTED = 1024,  /* struct conn_counts follows in memory */
 	CONN_SEND_FAILED = 2048, /* send_failed() was called, or will never be */
+};
+
+/*
+ * What a connection needs to send or to be made.  Attached and detached by conn.c alone; what was
+ * given back last is taken first, so that few of them serve a worker and stay in its cache.
+ */
+struct conn_output {
+	struct dirty dirty;
+	struct conn *conn;               /* borrowed: whose it is */
+	struct lbd_chain queue;          /* not yet with the kernel */
+	struct lbd_chain sending;        /* with the kernel until tx is done */
+	struct out_op tx;
+	uint64_t sent;                   /* only grows, from one use to the next as well */
+	struct sockaddr_in6 to;          /* IPv4 or IPv6 address, while connecting */
 };
 
 struct conn {
 	struct file file;
-	uint32_t flags;                  /* enum conn_flag */
+	uint16_t flags;                  /* enum conn_flag */
+	uint16_t err;                    /* errno of the first failure; 0: none */
 	uint32_t low_mark;               /* bytes */
 	const struct conn_handler *h;
-	const struct transport *tp;      /* &transport_plain at first */
-	void *tp_data;                   /* owned by tp */
-	struct loop *loop;
+	struct conn_output *output;      /* owned; NULL: nothing to send */
 	struct op rx;
-	struct out_op tx;
-	struct timer timer;
-	struct dirty dirty;
-	struct deferred defer;
-	struct lbd_chain out;            /* queued, not yet with the kernel */
-	struct lbd_chain sending;        /* with the kernel until tx is done */
-	uint64_t received, sent;         /* bytes, all time */
+	union {
+		struct timer timer;      /* stopped for good by conn_close() */
+		struct deferred gone;    /* after it, when nothing was in flight */
+	};
+	const struct transport **tp;     /* owned layer: its state; NULL: none */
 	void *guest;                     /* borrowed: who has c and its h for a while */
-	int err;                         /* errno of the first failure; 0: none */
-	struct sockaddr_in6 to;          /* IPv4 or IPv6 address, while connecting */
 };
 
 /* What an idle client costs, together with the little the protocol adds. */
-_Static_assert(sizeof(struct conn) <= 512, "a connection has grown");
+_Static_assert(sizeof(struct conn) <= 144, "a connection has grown");
 
-extern const struct transport transport_plain;
+/* For those who want to know: directly behind their conn, see conn_count(). */
+struct conn_counts {
+	uint64_t received, sent;         /* bytes, all time */
+};
+
+/* The loop of all connections of this process, as given to the last conn_init(). */
+extern struct loop *conn_loop;
 
 /* c is zeroed.  fd may be -1 (a connection to be made by conn_connect). */
 void conn_init(struct conn *c, struct loop *loop, int fd, const struct conn_handler *h);
+/* c is the member before a struct conn_counts (zeroed), which is kept from now on. */
+void conn_count(struct conn *c);
 
 void conn_read_start(struct conn *c);
 void conn_read_stop(struct conn *c);
@@ -120,17 +139,35 @@ void conn_read_stop(struct conn *c);
  * leave at the end of the turn.
  */
 void conn_send(struct conn *c, struct lbd_chain *chain);
-/* To append to c->out directly, then conn_dirty(). */
+/*
+ * The queue, to append to it directly, then conn_dirty().  Valid until the caller returns.  Without
+ * memory, or when c is closing, one whose bytes will be dropped.
+ */
+struct lbd_chain *conn_out(struct conn *c);
 void conn_dirty(struct conn *c);
+/* Drops what is queued and not yet with the kernel. */
+void conn_drop(struct conn *c);
 static inline size_t
 conn_queued(const struct conn *c)
 {
-	return c->out.n + c->sending.n;
+	return c->output == NULL ? 0 : c->output->queue.n + c->output->sending.n;
+}
+/* The kernel has bytes of ours and has not said that they are sent. */
+static inline bool
+conn_is_sending(const struct conn *c)
+{
+	return c->output != NULL && c->output->sending.n > 0;
+}
+/* Nothing is to be sent, and no callback about sending is due. */
+static inline bool
+conn_is_quiet(const struct conn *c)
+{
+	return c->output == NULL && !(c->flags & CONN_STARVED);
 }
 
 /* FIN after the queue is empty. */
 void conn_shutdown(struct conn *c);
-/* Closes after the queue is empty (bounded by the owner's timeout). */
+/* Closes after the queue is empty (bounded by the owner's timeout); at once when it is. */
 void conn_finish(struct conn *c);
 /* Closes now; what is queued is dropped. Twice is once. */
 void conn_close(struct conn *c);
@@ -152,16 +189,16 @@ void conn_timeout(struct conn *c, uint64_t ms);
  */
 uint64_t conn_acked(const struct conn *c);
 
-/* Transport to conn: bytes for the handler. Takes b's reference. */
+/* Layer to conn: bytes for the handler. Takes b's reference. */
 void conn_deliver(struct conn *c, struct lbd_buf *b, char *p, size_t n);
-/* Transport to conn: no more bytes; 0 or a positive errno.  A second call does nothing. */
+/* Layer to conn: no more bytes; 0 or a positive errno.  A second call does nothing. */
 void conn_deliver_end(struct conn *c, int err);
 
 /*
  * Makes a socket and connects it.  bind may be NULL, o too.  handler->connected follows, never
  * inside this call; to and *o may go as soon as this returned.  0, or -errno when there is no
- * socket to be had (then nothing follows).  Until connected(), the conn's timer is the connect
- * timeout: no conn_timeout().
+ * socket or no memory to be had (then nothing follows).  Until connected(), the conn's timer is the
+ * connect timeout: no conn_timeout().
  */
 struct connect_options {
 	const struct addr *bind;     /* local address, port 0: any */

@@ -64,47 +64,52 @@ int
 conn_connect(struct conn *c, const struct addr *to, const struct connect_options *o)
 {
 	static const struct connect_options none;
+	struct conn_output *out;
 	int fd, rc;
 
 	lbd_assert(c->file.fd < 0 && !(c->flags & CONN_CLOSING));
 	if (o == NULL)
 		o = &none;
+	if (c->flags & CONN_STARVED || !conn_attach(c))
+		return -ENOMEM;
 	fd = sock_open(addr_family(to), SOCK_STREAM);
-	if (fd < 0)
+	if (fd < 0) {
+		conn_settle(c);
 		return fd;
+	}
 	file_init(&c->file, fd);
-	c->flags |= CONN_CONNECTING;
+	conn_flag(c, CONN_CONNECTING, 0);
 
+	out = c->output;
 	rc = prepare(c, to, o);
 	if (rc < 0 || !is_tcp(to)) {
-		c->err = -rc;
-		loop_defer(c->loop, &c->defer);
+		c->err = (uint16_t)-rc;
+		loop_mark(conn_loop, &out->dirty); /* told when it is flushed */
 		return 0;
 	}
 	if (o->timeout_ms > 0)
-		timer_set(c->loop, &c->timer, o->timeout_ms);
-	memcpy(&c->to, &to->u, LBD_MIN((size_t)to->len, sizeof(c->to)));
-	op_connect(c->loop, &c->tx, &c->file, (struct sockaddr *)(void *)&c->to, to->len);
+		timer_set(conn_loop, &c->timer, o->timeout_ms);
+	memcpy(&out->to, &to->u, LBD_MIN((size_t)to->len, sizeof(out->to)));
+	op_connect(conn_loop, &out->tx, &c->file, (struct sockaddr *)(void *)&out->to, to->len);
 	return 0;
 }
 
 void
 conn_connect_done(struct conn *c, int err)
 {
-	if (!(c->flags & CONN_CONNECTING))
-		return; /* the last word of one that timed out */
-	c->flags &= ~(uint32_t)CONN_CONNECTING;
+	conn_flag(c, 0, CONN_CONNECTING);
 	timer_stop(&c->timer);
 	if (err != 0) {
-		c->flags |= CONN_DEAD | CONN_EOF | CONN_SEND_FAILED;
-		c->err = err;
-		lbd_chain_clear(&c->out);
+		conn_flag(c, CONN_DEAD | CONN_EOF | CONN_SEND_FAILED, 0);
+		c->err = (uint16_t)err;
+		conn_drop(c);
 	} else {
 		if (c->flags & CONN_READING)
 			conn_read_start(c);
 		if (conn_queued(c) > 0 || c->flags & (CONN_SHUT | CONN_FINISHING))
-			loop_mark(c->loop, &c->dirty);
+			loop_mark(conn_loop, &c->output->dirty);
 	}
+	conn_settle(c);
 	if (c->h->connected != NULL)
 		c->h->connected(c, err);
 }

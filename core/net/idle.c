@@ -150,7 +150,7 @@ is_worth_keeping(const struct lbd_upstream *up, const struct idle_conn *ic)
 	const struct upstream_keepalive *k = &up->keepalive;
 	const struct conn *c = ic->conn;
 	const uint32_t unclean = CONN_EOF | CONN_CLOSING | CONN_SHUT | CONN_CONNECTING | CONN_DEAD |
-				 CONN_FINISHING | CONN_SEND_FAILED;
+				 CONN_FINISHING | CONN_SEND_FAILED | CONN_STARVED;
 
 	return !(c->flags & unclean) && conn_queued(c) == 0 && k->connections > 0 &&
 	       k->timeout_ms > 0 && ic->requests < k->requests &&

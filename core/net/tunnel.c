@@ -161,11 +161,11 @@ side_received(struct conn *c, struct lbd_buf *b, char *p, size_t n)
 	tunnel_touch(s->tunnel);
 	s->bytes += n;
 	if (!s->other->broken) {
-		/* without memory the queue is marked failed, and send_failed() follows */
+		/* without memory send_failed() follows */
 		if (n <= SMALL_PIECE && conn_queued(to) > 0)
-			(void)lbd_chain_add_copy(&to->out, lbd_str(p, n));
+			(void)lbd_chain_add_copy(conn_out(to), lbd_str(p, n));
 		else
-			(void)lbd_chain_add_buf(&to->out, b, p, n);
+			(void)lbd_chain_add_buf(conn_out(to), b, p, n);
 		conn_dirty(to);
 		if (conn_queued(to) > s->tunnel->conf.high)
 			conn_read_stop(c);
@@ -334,7 +334,7 @@ tunnel_start(struct tunnel **out, struct conn *client, struct conn *server,
 	t->conf = *conf;
 	if (t->conf.high == 0)
 		t->conf.high = HIGH_DEFAULT;
-	t->loop = client->loop;
+	t->loop = conn_loop;
 	timer_init(&t->idle, tunnel_idle);
 	deferred_init(&t->check, tunnel_started);
 	t->client.other = &t->server;

@@ -6,6 +6,8 @@
 
 #include "net_test.h"
 
+#include "core/base/fail.h"
+
 static void
 receives_and_half_closes(void)
 {
@@ -81,7 +83,7 @@ closes_in_every_state(void)
 	conn_read_start(&p.c);
 	send_bytes(&p.c, 4 << 20, 16384);
 	settle();
-	ok(op_in_flight(&p.c.tx.op), "sending more than the socket takes");
+	ok(op_in_flight(&p.c.output->tx.op), "sending more than the socket takes");
 	probe_close(&p);
 	TURN_UNTIL(p.closed);
 	is_cstr(p.said, "closed", "closed while sending");
@@ -141,7 +143,7 @@ sends_in_order(void)
 	is_int(at, 1 << 20, "... after all bytes, in order");
 	TURN_UNTIL(p.closed);
 	is_cstr(p.said, "drained closed", "below the mark once, then finished");
-	is_int(p.c.sent, 1 << 20, "bytes are counted");
+	is_int(p.counts.sent, 1 << 20, "bytes are counted");
 	close(peer);
 }
 
@@ -203,6 +205,122 @@ fails_without_memory(void)
 	probe_close(&p);
 	TURN_UNTIL(p.closed);
 	close(peer);
+}
+
+/* Without memory for what sending needs: told later, by the loop, and nothing is sent. */
+static void
+fails_without_output(void)
+{
+	enum { MOST = 200 }; /* what is kept for reuse serves some of them */
+	struct lbd_chain out[MOST] = { 0 };
+	struct probe *p = calloc(MOST, sizeof(*p));
+	int peer[MOST];
+	unsigned i, n, sent = 0;
+
+	for (i = 0; i < MOST; i++) {
+		peer[i] = probe_pair(&p[i]);
+		lbd_chain_add_copy(&out[i], LBD_STR("all or nothing"));
+		conn_timeout(&p[i].c, 3600000);
+	}
+	fail_alloc_from(1);
+	for (n = 0; n < MOST; n++) {
+		conn_send(&p[n].c, &out[n]);
+		if (p[n].c.flags & CONN_STARVED)
+			break;
+	}
+	ok(n < MOST, "one does not get it");
+	is_int(conn_queued(&p[n].c), 0, "... and has nothing queued");
+	is_cstr(p[n].said, "", "... is not told inside");
+	ok(!conn_is_quiet(&p[n].c), "... but something is due");
+	fail_alloc_at(0);
+	send_text(&p[n].c, "more");
+	is_int(conn_queued(&p[n].c), 0, "what comes after a gap is dropped");
+	conn_timeout(&p[n].c, 3600000);
+	TURN_UNTIL(p[n].said[0] != '\0');
+	is_cstr(p[n].said, "send-failed", "told by the loop");
+	is_int(p[n].err, ENOMEM, "... ENOMEM");
+	ok(recv(peer[n], &(char){ 0 }, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN, "nothing is sent");
+	settle();
+	for (i = 0; i < n; i++)
+		sent += p[i].counts.sent == 14 && strcmp(p[i].said, "drained") == 0 &&
+			p[i].c.output == NULL;
+	is_int(sent, n, "the others have sent");
+
+	fail_alloc_from(1);
+	for (i = n + 1; i < MOST && !(p[i].c.flags & CONN_STARVED); i++)
+		conn_send(&p[i].c, &out[i]);
+	i--;
+	conn_finish(&p[i].c);
+	ok(!conn_is_closing(&p[i].c), "the end waits for the bad news");
+	for (n = 0; n < MOST; n++)
+		conn_close(&p[n].c);
+	fail_alloc_at(0);
+	for (n = 0; n < MOST; n++) {
+		TURN_UNTIL(p[n].closed);
+		close(peer[n]);
+		lbd_chain_clear(&out[n]);
+	}
+	is_cstr(p[i].said, "closed", "closing needs no memory, and ends it");
+	free(p);
+}
+
+static void
+tell_then_finish(struct conn *c)
+{
+	send_text(c, "x");
+	conn_finish(c);
+}
+
+/* What sending needs is there while something is being sent or connected, and not after. */
+static void
+holds_output_while_needed(void)
+{
+	struct probe p;
+	int peer = probe_pair(&p);
+
+	ok(p.c.output == NULL, "none at first");
+	conn_read_start(&p.c);
+	send_text(&p.c, "x");
+	ok(p.c.output != NULL, "attached by the first byte");
+	TURN_UNTIL(p.counts.sent == 1);
+	settle();
+	ok(p.c.output == NULL, "detached when all is sent");
+	conn_dirty(&p.c);
+	conn_send(&p.c, &(struct lbd_chain)LBD_CHAIN_INIT);
+	ok(p.c.output == NULL, "nothing to send needs none");
+	(void)conn_out(&p.c);
+	conn_dirty(&p.c);
+	settle();
+	ok(p.c.output == NULL, "asked for and not used: detached");
+	send_text(&p.c, "y");
+	conn_drop(&p.c);
+	settle();
+	ok(p.c.output == NULL, "dropped: detached");
+	conn_shutdown(&p.c);
+	TURN_UNTIL(p.c.flags & CONN_SHUT_DONE);
+	settle();
+	ok(p.c.output == NULL, "shut down: detached");
+	conn_shutdown(&p.c);
+	settle();
+	is_cstr(p.said, "drained drained", "sent, and shut down once");
+	probe_close(&p);
+	(void)lbd_chain_add_copy(conn_out(&p.c), LBD_STR("z"));
+	conn_dirty(&p.c);
+	ok(p.c.output == NULL, "closing: not attached any more");
+	TURN_UNTIL(p.closed);
+	close(peer);
+
+	peer = probe_pair(&p);
+	conn_finish(&p.c);
+	ok(conn_is_closing(&p.c), "nothing queued: finished at once");
+	TURN_UNTIL(p.closed);
+	close(peer);
+
+	peer = probe_pair(&p);
+	close(peer);
+	tell_then_finish(&p.c);
+	TURN_UNTIL(p.closed);
+	is_cstr(p.said, "send-failed closed", "finishing, and the send fails");
 }
 
 /* The kernel told the send of the reset; recv then finds an end that is none. */
@@ -290,7 +408,7 @@ connects(void)
 	   "connected"); /* what was queued may be gone, too */
 	fd_wait(l, POLLIN);
 	fd = accept(l, NULL, NULL);
-	TURN_UNTIL(p.c.sent == 1);
+	TURN_UNTIL(p.counts.sent == 1);
 	fd_wait(fd, POLLIN);
 	is_int(read(fd, &ch, 1), 1, "what was queued before is sent");
 	ok(sock_peer(fd, &local) == 0 && local.u.in.sin_addr.s_addr == b.u.in.sin_addr.s_addr,
@@ -424,6 +542,8 @@ main(void)
 		sends_in_order,
 		tells_of_failures_once,
 		fails_without_memory,
+		fails_without_output,
+		holds_output_while_needed,
 		reset_told_to_send_is_no_proper_end,
 		resets,
 		times_out,

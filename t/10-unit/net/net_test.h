@@ -25,6 +25,7 @@ static struct loop *loop;
 
 struct probe {
 	struct conn c;
+	struct conn_counts counts;
 	char said[256];       /* what the handler was told: a word each */
 	char data[8192];      /* the first bytes received */
 	size_t n;             /* all bytes received */
@@ -125,6 +126,7 @@ probe_init(struct probe *p, int fd)
 {
 	memset(p, 0, sizeof(*p));
 	conn_init(&p->c, loop, fd, &probe_handler);
+	conn_count(&p->c);
 }
 
 static inline void
