@@ -3,8 +3,8 @@
 /*
  * The request body: from the client's bytes to what a handler takes, as framing.c decided.
  *
- * Bytes are decoded only on demand: until a handler asks they wait in client->in, whose size is
- * bounded by h1_server.c.  Slices move by reference.
+ * Bytes are decoded only on demand: until a handler asks they wait in client->work->in, whose size
+ * is bounded by h1_server.c.  Slices move by reference.
  */
 
 #include "core/http/exchange.h"
@@ -50,7 +50,7 @@ body_fail(struct exchange *x, int status, const char *reason)
 static bool
 body_take_length(struct exchange *x, struct lbd_chain *out)
 {
-	struct lbd_chain *in = &x->client->in;
+	struct lbd_chain *in = &x->client->work->in;
 	size_t n = (size_t)LBD_MIN((uint64_t)in->n, x->body_left);
 
 	x->body_left -= n;
@@ -68,7 +68,7 @@ body_take_length(struct exchange *x, struct lbd_chain *out)
 static bool
 body_take_chunked(struct exchange *x, struct lbd_chain *out, struct h1_error *e)
 {
-	struct lbd_chain *in = &x->client->in;
+	struct lbd_chain *in = &x->client->work->in;
 	struct lbd_str first = lbd_chain_first(in);
 	struct lbd_buf *buf = lbd_chain_first_buf(in);
 	const char *data = NULL;
@@ -108,7 +108,7 @@ static bool
 body_decode(struct exchange *x, struct lbd_chain *out)
 {
 	struct h1_error e = { 0, NULL };
-	struct lbd_chain *in = &x->client->in;
+	struct lbd_chain *in = &x->client->work->in;
 
 	while (!x->pub.body_done && !lbd_chain_empty(in) &&
 	       (out == NULL || out->n < x->body_high)) {
@@ -175,7 +175,7 @@ lbd_http_body_start(struct lbd_http *http, size_t high)
 	if (x->body_state == BODY_IDLE || x->body_state == BODY_DONE)
 		x->body_state = BODY_WANTED;
 	if (x->framing.expect_continue && !x->expect_sent && !body_complete(x) &&
-		lbd_chain_empty(&x->client->in) && !http->head_sent) {
+		lbd_chain_empty(&x->client->work->in) && !http->head_sent) {
 		lbd_chain_add_static(conn_out(&x->client->conn),
 				     LBD_STR("HTTP/1.1 100 Continue\r\n\r\n"));
 		conn_dirty(&x->client->conn);
@@ -192,7 +192,7 @@ lbd_http_body_taken(struct lbd_http *http)
 
 	if (x->body_state != BODY_WANTED || http->body.n >= x->body_high)
 		return;
-	if (!lbd_chain_empty(&x->client->in))
+	if (!lbd_chain_empty(&x->client->work->in))
 		loop_defer(http_loop, &x->body_run);
 	client_read_more(x->client);
 	client_timer(x->client); /* it waits for the client again */

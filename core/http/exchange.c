@@ -109,7 +109,7 @@ exchange_new(struct client *cl, size_t head)
 	}
 	x->vars = (void *)((char *)x + http_main->vars_offset);
 	x->client = cl;
-	x->start_ms = cl->head_start_ms;
+	x->start_ms = loop_now(conn_loop) - client_spent(cl);
 	x->start_wall_ms = clock_wall_ms();
 	x->pub.reply_length = -1;
 	x->log.connection = cl->number;
@@ -119,7 +119,7 @@ exchange_new(struct client *cl, size_t head)
 	deferred_init(&x->body_run, exchange_body_deferred);
 	x->server = cl->port->fallback;
 	exchange_use(x, NULL);
-	cl->x = x;
+	cl->work->x = x;
 	cl->state = CLIENT_BUSY;
 	cl->requests++;
 	client_counts.requests++;

@@ -4,7 +4,8 @@
  * The exchange inside, and the client connection it came on.
  *
  * A client is one accepted connection; it has at most one exchange at a time (HTTP/1 answers in
- * order), and bytes that came early wait in client->in.  An idle client owns no buffer and no pool.
+ * order), and bytes that came early wait in client->work->in.  An idle client owns no buffer, no
+ * pool and no work.
  *
  * An exchange is one allocation: this struct, all modules' contexts and stored variables, made from
  * its pool's first block.  Its life is the step table in steps.c; only steps.c assigns x->step.
@@ -31,32 +32,61 @@ enum client_state {
 	CLIENT_TUNNEL,  /* belongs to a tunnel */
 };
 
-struct client {
-	struct conn conn;
-	const struct http_port *port;   /* borrowed from conf */
+/*
+ * What a client has from the first byte of a request until it is idle again.  Attached and detached
+ * by h1_server.c alone.
+ */
+struct client_work {
+	struct client *client;          /* borrowed: whose it is */
 	struct exchange *x;             /* owned: the current one, or NULL */
 	struct lbd_chain in;            /* received, not parsed yet */
 	struct lbd_buf *head;           /* owned: head gathered from several pieces, or NULL */
 	size_t head_n;                  /* bytes in head */
 	struct h1_scan scan;
-	struct lbd_list link;           /* all clients of this worker */
 	struct deferred next;           /* look at what is waiting in in */
-	uint64_t number;                /* $connection */
-	uint64_t born_ms;
-	uint64_t head_start_ms;         /* first byte of the current head; while idle: since when */
-	uint64_t acked;                 /* send progress at the last look */
-	uint64_t linger_until;
 	const struct http_conf *c;      /* borrowed: of the last exchange, at first the port's */
-	struct addr_small peer;
-	uint32_t requests;
-	uint8_t state;                  /* enum client_state */
-	bool eof;                       /* the client has finished sending */
-	bool gone;                      /* error: nothing can be sent */
-	bool reclaimed;                 /* closed to make room: its slot is promised to another */
-	bool parsing;                   /* client_next() is on the stack */
-	bool sending;                   /* the timeout that runs is send_timeout */
-	bool until_close;               /* the end of the connection is the end of the answer */
+	uint64_t linger_until;
 };
+
+struct client {
+	struct conn conn;
+	union {
+		struct client_work *work;         /* owned; while attached, as with an exchange */
+		const struct http_conf *idle_c;   /* while not: what work->c was */
+	};
+	const struct http_port *port;   /* borrowed from conf */
+	struct lbd_list link;           /* all clients of this worker */
+	uint64_t number;                /* $connection */
+	uint64_t born_ms : 44;
+	uint64_t state : 3;             /* enum client_state */
+	uint64_t attached : 1;          /* work, not idle_c */
+	uint64_t eof : 1;               /* the client has finished sending */
+	uint64_t gone : 1;              /* error: nothing can be sent */
+	uint64_t reclaimed : 1;         /* closed to make room: its slot is promised to another */
+	uint64_t parsing : 1;           /* client_next() is on the stack */
+	uint64_t sending : 1;           /* the timeout that runs is send_timeout */
+	uint64_t until_close : 1;       /* the end of the connection is the end of the answer */
+	uint32_t since_ms;              /* see client_spent() */
+	uint32_t requests;
+	struct addr_small peer;
+};
+
+/* With its share of a page of the slab and of epoll's table: less than 256 bytes. */
+_Static_assert(sizeof(struct client) <= 224, "an idle client has grown");
+
+/* Since the first byte of the current head; while idle: since it is. */
+static inline uint32_t
+client_spent(const struct client *cl)
+{
+	return (uint32_t)loop_now(conn_loop) - cl->since_ms;
+}
+
+/* Its exchange, or NULL. */
+static inline struct exchange *
+client_exchange(const struct client *cl)
+{
+	return cl->attached ? cl->work->x : NULL;
+}
 
 enum body_state { BODY_IDLE, BODY_WANTED, BODY_DONE, BODY_FAILED };
 
@@ -179,7 +209,7 @@ extern bool clients_draining;
 void reclaim_start(struct loop *loop);
 
 /* body.c: the request body. */
-/* bytes are in client->in: decode what is wanted, tell the handler */
+/* bytes are in client->work->in: decode what is wanted, tell the handler */
 void body_input(struct exchange *x);
 bool body_complete(const struct exchange *x); /* the whole body was received */
 bool body_discard(struct exchange *x);        /* drops what is there; true when complete */

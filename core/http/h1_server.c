@@ -5,8 +5,8 @@
  * them.
  *
  * States are in exchange.h.  A head that arrived whole is scanned where it lies in the lent buffer;
- * one that comes in pieces is gathered in cl->head, which exists only meanwhile.  Bytes that come
- * while an exchange runs wait in cl->in up to IN_HIGH; then reading stops.  A client that asks
+ * one that comes in pieces is gathered in work->head, which exists only meanwhile.  Bytes that come
+ * while an exchange runs wait in work->in up to IN_HIGH; then reading stops.  A client that asks
  * without reading the answers is not read either: beyond OUT_HIGH no further request is looked at.
  */
 
@@ -25,19 +25,68 @@ enum {
 	OUT_LOW = 16 * 1024,
 };
 
+#define BORN_MASK ((UINT64_C(1) << 44) - 1)
+
 struct lbd_list clients = LBD_LIST_INIT(clients);
 struct client_counts client_counts;
 bool clients_draining;
 
-static struct slab client_slab;
+static struct slab client_slab, work_slab;
 static const struct conn_handler client_handler;
 
 static void client_next(struct client *cl);
+static void client_next_deferred(struct loop *loop, struct deferred *d);
 
 static struct client *
 client_of(struct conn *c)
 {
 	return LBD_CONTAINER(c, struct client, conn);
+}
+
+/* Makes sure that there is work.  False without memory. */
+static bool
+client_attach(struct client *cl)
+{
+	struct client_work *w;
+
+	if (cl->attached)
+		return true;
+	w = slab_alloc(&work_slab);
+	if (w == NULL)
+		return false;
+	*w = (struct client_work){ .client = cl, .c = cl->idle_c };
+	deferred_init(&w->next, client_next_deferred);
+	cl->work = w;
+	cl->attached = true;
+	return true;
+}
+
+static void
+client_detach(struct client *cl)
+{
+	struct client_work *w = cl->work;
+
+	cl->idle_c = w->c;
+	cl->attached = false;
+	lbd_chain_clear(&w->in);
+	lbd_buf_unref(&w->head);
+	loop_undefer(&w->next);
+	slab_free(&work_slab, w);
+}
+
+/* Nothing received waits to be looked at. */
+static bool
+client_in_empty(const struct client *cl)
+{
+	return !cl->attached || lbd_chain_empty(&cl->work->in);
+}
+
+static const struct http_conf *
+client_conf(const struct client *cl)
+{
+	if (!cl->attached)
+		return cl->idle_c;
+	return cl->work->x != NULL ? cl->work->x->c : cl->work->c;
 }
 
 /* Limits of a head: the server is not known before it is read, so the address's default one
@@ -59,23 +108,21 @@ void
 client_read_more(struct client *cl)
 {
 	if (!conn_is_closing(&cl->conn) && !cl->eof && !cl->gone && cl->state != CLIENT_TUNNEL &&
-		cl->in.n < IN_HIGH)
+		(!cl->attached || cl->work->in.n < IN_HIGH))
 		conn_read_start(&cl->conn);
 }
 
 bool
 client_has_more(const struct client *cl)
 {
-	return !cl->gone && (!cl->eof || !lbd_chain_empty(&cl->in));
+	return !cl->gone && (!cl->eof || !client_in_empty(cl));
 }
 
 static void
 client_timer_send(struct client *cl)
 {
-	const struct http_conf *c = cl->x != NULL ? cl->x->c : cl->c;
-
 	cl->sending = true;
-	conn_timeout(&cl->conn, c->send_timeout);
+	conn_timeout(&cl->conn, client_conf(cl)->send_timeout);
 }
 
 /*
@@ -85,8 +132,8 @@ client_timer_send(struct client *cl)
 void
 client_timer(struct client *cl)
 {
-	const struct exchange *x = cl->x;
-	const struct http_conf *c = x != NULL ? x->c : cl->c;
+	const struct exchange *x = client_exchange(cl);
+	const struct http_conf *c = client_conf(cl);
 	uint64_t now, spent, ms = 0;
 
 	if (conn_is_closing(&cl->conn) || cl->state == CLIENT_TUNNEL)
@@ -98,8 +145,7 @@ client_timer(struct client *cl)
 		break;
 	case CLIENT_HEAD: /* the whole head has one limit, however it drips */
 		c = cl->port->fallback->conf;
-		now = loop_now(conn_loop);
-		spent = now - cl->head_start_ms;
+		spent = client_spent(cl);
 		ms = spent < c->client_header_timeout ? c->client_header_timeout - spent : 1;
 		break;
 	case CLIENT_BUSY:
@@ -113,9 +159,9 @@ client_timer(struct client *cl)
 		if (cl->conn.flags & CONN_FINISHING)
 			break;
 		now = loop_now(conn_loop);
-		ms = now >= cl->linger_until
+		ms = now >= cl->work->linger_until
 			     ? 1
-			     : LBD_MIN(c->lingering_timeout, cl->linger_until - now);
+			     : LBD_MIN(c->lingering_timeout, cl->work->linger_until - now);
 		break;
 	}
 	if (ms == 0 && conn_queued(&cl->conn) > 0)
@@ -138,15 +184,14 @@ client_cut(struct client *cl)
 static void
 client_expired(struct client *cl, const char *what)
 {
-	const struct exchange *x = cl->x;
-	const struct http_conf *c = x != NULL ? x->c : cl->c;
-	bool reset = c->reset_timedout_connection;
+	struct exchange *x = client_exchange(cl);
+	bool reset = client_conf(cl)->reset_timedout_connection;
 
 	if (x != NULL)
 		lbd_log(&x->log, LBD_LOG_INFO, ETIMEDOUT, "client timed out %s", what);
 	cl->gone = true;
-	if (cl->x != NULL)
-		exchange_abort(cl->x, 408, "cD");
+	if (x != NULL)
+		exchange_abort(x, 408, "cD");
 	if (reset)
 		conn_reset(&cl->conn);
 	else
@@ -157,16 +202,13 @@ static void
 client_timeout(struct conn *c)
 {
 	struct client *cl = client_of(c);
+	struct exchange *x = client_exchange(cl);
 
 	if (conn_queued(c) > 0) {
-		uint64_t acked = conn_acked(c);
-
-		if (cl->sending && acked == cl->acked) {
+		if (!conn_moved(c) && cl->sending)
 			client_expired(cl, "while a response was being sent");
-			return;
-		}
-		cl->acked = acked;
-		client_timer_send(cl);
+		else
+			client_timer_send(cl);
 		return;
 	}
 	if (cl->sending) { /* it was all sent meanwhile: what is waited for now? */
@@ -181,12 +223,12 @@ client_timeout(struct conn *c)
 				    408, "client sent no complete request head in time" }) == NULL)
 			conn_close(&cl->conn);
 		else
-			steps_run(cl->x);
+			steps_run(cl->work->x);
 		break;
 	case CLIENT_BUSY:
-		if (cl->x != NULL && !cl->x->reply_done)
-			body_fail(cl->x, 408, "client sent no more of it in time");
-		else if (cl->x != NULL)
+		if (x != NULL && !x->reply_done)
+			body_fail(x, 408, "client sent no more of it in time");
+		else if (x != NULL)
 			client_expired(cl, "while its request body was being read");
 		break;
 	default:
@@ -199,31 +241,32 @@ static bool
 client_gather(struct client *cl, struct lbd_str piece)
 {
 	const struct http_conf *c = cl->port->fallback->conf;
-	size_t have = cl->head_n;
+	struct client_work *w = cl->work;
+	size_t have = w->head_n;
 	struct lbd_buf *bigger;
 	size_t size;
 
-	if (cl->head == NULL || have + piece.n > cl->head->size) {
+	if (w->head == NULL || have + piece.n > w->head->size) {
 		size = LBD_MAX(c->client_header_buffer_size, 2 * (have + piece.n));
 		bigger = lbd_buf_create(size);
 		if (bigger == NULL)
 			return false;
 		if (have > 0)
-			memcpy(bigger->data, cl->head->data, have);
-		lbd_buf_unref(&cl->head);
-		cl->head = bigger;
+			memcpy(bigger->data, w->head->data, have);
+		lbd_buf_unref(&w->head);
+		w->head = bigger;
 	}
-	memcpy(cl->head->data + have, piece.p, piece.n);
-	cl->head_n += piece.n;
+	memcpy(w->head->data + have, piece.p, piece.n);
+	w->head_n += piece.n;
 	return true;
 }
 
 static void
-client_head_over(struct client *cl)
+client_head_over(struct client_work *w)
 {
-	lbd_buf_unref(&cl->head);
-	cl->head_n = 0;
-	cl->scan = (struct h1_scan){ 0 };
+	lbd_buf_unref(&w->head);
+	w->head_n = 0;
+	w->scan = (struct h1_scan){ 0 };
 }
 
 static void
@@ -232,23 +275,24 @@ client_out_of_memory(struct client *cl)
 	struct lbd_str answer = LBD_STR("HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
 					"Content-Length: 0\r\n\r\n");
 
-	client_head_over(cl);
-	lbd_chain_clear(&cl->in);
+	client_head_over(cl->work);
+	lbd_chain_clear(&cl->work->in);
 	lbd_log(lbd_log_process(), LBD_LOG_CRIT, ENOMEM, "could not take a request");
 	(void)lbd_chain_add_static(conn_out(&cl->conn), answer);
 	conn_dirty(&cl->conn);
 	conn_finish(&cl->conn);
 }
 
-/* A head is whole: its bytes and where they end in cl->in. */
+/* A head is whole: its bytes and where they end in what was received. */
 static void
 client_head_done(struct client *cl, struct lbd_str head, size_t from_in)
 {
-	size_t skip = cl->scan.skipped;
-	struct exchange *x = exchange_create(cl, lbd_str_skip(head, skip), cl->scan.lines + 1);
+	struct client_work *w = cl->work;
+	size_t skip = w->scan.skipped;
+	struct exchange *x = exchange_create(cl, lbd_str_skip(head, skip), w->scan.lines + 1);
 
-	lbd_chain_consume(&cl->in, from_in);
-	client_head_over(cl);
+	lbd_chain_consume(&w->in, from_in);
+	client_head_over(w);
 	if (x == NULL)
 		client_out_of_memory(cl);
 }
@@ -256,35 +300,36 @@ client_head_done(struct client *cl, struct lbd_str head, size_t from_in)
 static void
 client_head_bad(struct client *cl, const struct h1_error *e)
 {
-	client_head_over(cl);
+	client_head_over(cl->work);
 	if (exchange_create_bad(cl, e) == NULL)
 		client_out_of_memory(cl);
 }
 
-/* Looks at the first piece of cl->in: true when an exchange was made (or the connection is ending).
+/* Looks at the first piece received: true when an exchange was made (or the connection is ending).
  */
 static bool
 client_scan(struct client *cl)
 {
 	struct h1_limits limits = client_limits(cl);
-	struct lbd_str piece = lbd_chain_first(&cl->in);
+	struct client_work *w = cl->work;
+	struct lbd_str piece = lbd_chain_first(&w->in);
 	struct h1_error e = { 400, "malformed request" };
-	size_t before = cl->head_n, head = 0;
+	size_t before = w->head_n, head = 0;
 	struct lbd_str all = piece;
 	enum parse_rc rc;
 
 	if (cl->state == CLIENT_IDLE) {
 		cl->state = CLIENT_HEAD;
-		cl->head_start_ms = loop_now(conn_loop);
+		cl->since_ms = (uint32_t)loop_now(conn_loop);
 	}
 	if (before > 0) {
 		if (!client_gather(cl, piece)) {
 			client_out_of_memory(cl);
 			return true;
 		}
-		all = lbd_str(cl->head->data, cl->head_n);
+		all = lbd_str(w->head->data, w->head_n);
 	}
-	rc = h1_scan(&cl->scan, all.p, all.n, &limits, true, &head, &e);
+	rc = h1_scan(&w->scan, all.p, all.n, &limits, true, &head, &e);
 	if (rc == PARSE_BAD) {
 		client_head_bad(cl, &e);
 		return true;
@@ -297,7 +342,7 @@ client_scan(struct client *cl)
 		client_out_of_memory(cl);
 		return true;
 	}
-	lbd_chain_consume(&cl->in, piece.n);
+	lbd_chain_consume(&w->in, piece.n);
 	return false;
 }
 
@@ -305,18 +350,22 @@ client_scan(struct client *cl)
 static void
 client_next(struct client *cl)
 {
+	struct client_work *w = cl->work; /* stays while parsing */
+
 	if (cl->parsing)
 		return;
 	cl->parsing = true;
-	while (cl->x == NULL && !lbd_chain_empty(&cl->in) && !conn_is_closing(&cl->conn) &&
+	while (w->x == NULL && !lbd_chain_empty(&w->in) && !conn_is_closing(&cl->conn) &&
 		!(cl->conn.flags & CONN_FINISHING) && cl->state <= CLIENT_HEAD &&
 		conn_queued(&cl->conn) <= OUT_HIGH) {
-		if (client_scan(cl) && cl->x != NULL)
-			steps_run(cl->x);
+		if (client_scan(cl) && w->x != NULL)
+			steps_run(w->x);
 	}
 	cl->parsing = false;
-	if (cl->x != NULL || cl->state > CLIENT_HEAD)
+	if (w->x != NULL || cl->state > CLIENT_HEAD)
 		return;
+	if (cl->state == CLIENT_IDLE && lbd_chain_empty(&w->in))
+		client_detach(cl);
 	if (client_has_more(cl))
 		client_read_more(cl);
 	else
@@ -328,13 +377,14 @@ static void
 client_next_deferred(struct loop *loop, struct deferred *d)
 {
 	(void)loop;
-	client_next(LBD_CONTAINER(d, struct client, next));
+	client_next(LBD_CONTAINER(d, struct client_work, next)->client);
 }
 
 static void
 client_received(struct conn *c, struct lbd_buf *b, char *p, size_t n)
 {
 	struct client *cl = client_of(c);
+	struct exchange *x;
 	bool ok;
 
 	if (cl->state == CLIENT_LINGER || c->flags & CONN_FINISHING) {
@@ -343,23 +393,24 @@ client_received(struct conn *c, struct lbd_buf *b, char *p, size_t n)
 			client_timer(cl);
 		return;
 	}
-	ok = lbd_chain_add_buf(&cl->in, b, p, n);
+	ok = client_attach(cl) && lbd_chain_add_buf(&cl->work->in, b, p, n);
 	lbd_buf_unref(&b);
+	x = client_exchange(cl);
 	if (!ok) {
 		lbd_log(lbd_log_process(), LBD_LOG_CRIT, ENOMEM, "could not keep received bytes");
 		cl->gone = true;
-		if (cl->x != NULL)
-			exchange_abort(cl->x, 503, "RR");
+		if (x != NULL)
+			exchange_abort(x, 503, "RR");
 		conn_close(c);
 		return;
 	}
-	if (cl->x == NULL)
+	if (x == NULL)
 		client_next(cl);
-	else if (cl->x->reply_done)
-		steps_run_later(cl->x);
+	else if (x->reply_done)
+		steps_run_later(x);
 	else
-		body_input(cl->x);
-	if (cl->in.n >= IN_HIGH)
+		body_input(x);
+	if (cl->attached && cl->work->in.n >= IN_HIGH)
 		conn_read_stop(c);
 }
 
@@ -370,7 +421,7 @@ client_received(struct conn *c, struct lbd_buf *b, char *p, size_t n)
 void
 client_left(struct client *cl)
 {
-	struct exchange *x = cl->x;
+	struct exchange *x = cl->work->x;
 	int err = cl->conn.err;
 
 	if (body_complete(x)) {
@@ -379,7 +430,7 @@ client_left(struct client *cl)
 		lbd_log(&x->log, LBD_LOG_INFO, err,
 			"client closed the connection while waiting for the response");
 		exchange_abort(x, 499, x->pub.head_sent ? "CD" : "CH");
-	} else if (cl->gone || (x->body_state == BODY_WANTED && lbd_chain_empty(&cl->in))) {
+	} else if (cl->gone || (x->body_state == BODY_WANTED && lbd_chain_empty(&cl->work->in))) {
 		lbd_log(&x->log, LBD_LOG_INFO, err,
 			"client closed the connection before its request was complete");
 		exchange_abort(x, 400, "CB");
@@ -391,7 +442,7 @@ static void
 client_ended(struct conn *c, int err)
 {
 	struct client *cl = client_of(c);
-	struct exchange *x = cl->x;
+	struct exchange *x = client_exchange(cl);
 
 	cl->eof = true;
 	if (err != 0)
@@ -416,7 +467,7 @@ static void
 client_send_failed(struct conn *c, int err)
 {
 	struct client *cl = client_of(c);
-	struct exchange *x = cl->x;
+	struct exchange *x = client_exchange(cl);
 
 	cl->gone = true;
 	if (x == NULL) {
@@ -428,19 +479,21 @@ client_send_failed(struct conn *c, int err)
 		steps_run_later(x);
 	else if (!x->ignore_abort)
 		exchange_abort(x, 499, "CD");
+	else
+		client_timer(cl); /* for want of memory it may have been stopped */
 }
 
 static void
 client_drained(struct conn *c)
 {
 	struct client *cl = client_of(c);
-	struct exchange *x = cl->x;
+	struct exchange *x = client_exchange(cl);
 
 	if (cl->state == CLIENT_LINGER)
-		cl->linger_until = loop_now(conn_loop) + cl->c->lingering_time;
+		cl->work->linger_until = loop_now(conn_loop) + cl->work->c->lingering_time;
 	client_timer(cl);
-	if (x == NULL && !lbd_chain_empty(&cl->in))
-		loop_defer(conn_loop, &cl->next);
+	if (x == NULL && !client_in_empty(cl))
+		loop_defer(conn_loop, &cl->work->next);
 	if (x != NULL && x->started && !x->reply_done && x->content != NULL &&
 	    x->content->drained != NULL)
 		x->content->drained(&x->pub);
@@ -450,18 +503,16 @@ static void
 client_closed(struct conn *c)
 {
 	struct client *cl = client_of(c);
+	struct exchange *x = client_exchange(cl);
 
-	if (cl->x != NULL) {
-		struct exchange *x = cl->x;
-
+	if (x != NULL) {
 		/* A tunnel's or an abort's end step has not run yet. */
 		cl->gone = true;
 		exchange_abort(x, 499, x->end_cause != NULL ? x->end_cause : "CD");
 		steps_run(x);
 	}
-	lbd_chain_clear(&cl->in);
-	lbd_buf_unref(&cl->head);
-	loop_undefer(&cl->next);
+	if (cl->attached)
+		client_detach(cl);
 	lbd_list_remove(&cl->link);
 	client_counts.active--;
 	if (cl->reclaimed)
@@ -497,10 +548,10 @@ client_accepted(struct listener *l, struct loop *loop, int fd)
 	conn_init(&cl->conn, loop, fd, &client_handler);
 	cl->conn.low_mark = OUT_LOW;
 	cl->port = l->protocol;
-	cl->c = cl->port->fallback->conf;
+	cl->idle_c = cl->port->fallback->conf;
 	cl->number = ++number;
-	cl->born_ms = cl->head_start_ms = loop_now(loop);
-	deferred_init(&cl->next, client_next_deferred);
+	cl->born_ms = loop_now(loop) & BORN_MASK;
+	cl->since_ms = (uint32_t)loop_now(loop);
 	if (conn_peer(&cl->conn, &peer) == 0)
 		addr_pack(&cl->peer, &peer);
 	lbd_list_add_tail(&clients, &cl->link);
@@ -517,8 +568,8 @@ client_linger(struct client *cl)
 {
 	cl->state = CLIENT_LINGER;
 	/* counted anew when all is sent */
-	cl->linger_until = loop_now(conn_loop) + cl->c->lingering_time;
-	lbd_chain_clear(&cl->in);
+	cl->work->linger_until = loop_now(conn_loop) + cl->work->c->lingering_time;
+	lbd_chain_clear(&cl->work->in);
 	conn_shutdown(&cl->conn);
 	client_read_more(cl);
 	client_timer(cl);
@@ -529,7 +580,7 @@ static void
 client_finish(struct client *cl)
 {
 	cl->state = CLIENT_LINGER;
-	lbd_chain_clear(&cl->in);
+	lbd_chain_clear(&cl->work->in);
 	conn_finish(&cl->conn);
 	client_timer(cl);
 }
@@ -537,9 +588,10 @@ client_finish(struct client *cl)
 void
 client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool silent)
 {
-	enum lingering lingering = cl->c->lingering_close;
+	struct client_work *w = cl->work;
+	enum lingering lingering = w->c->lingering_close;
 
-	cl->x = NULL;
+	w->x = NULL;
 	if (conn_is_closing(&cl->conn))
 		return;
 	if (cl->gone) {
@@ -548,21 +600,24 @@ client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool sile
 	}
 	if (keep_alive) {
 		cl->state = CLIENT_IDLE;
-		cl->head_start_ms = loop_now(conn_loop);
-		if (clients_draining && lbd_chain_empty(&cl->in)) {
+		cl->since_ms = (uint32_t)loop_now(conn_loop);
+		if (clients_draining && lbd_chain_empty(&w->in)) {
 			conn_finish(&cl->conn);
 			return;
 		}
 		client_read_more(cl);
-		if (lbd_chain_empty(&cl->in)) {
-			client_timer(cl);
-			conn_slots_idle();
-		} else if (!cl->parsing) {
-			loop_defer(conn_loop, &cl->next);
+		if (!lbd_chain_empty(&w->in)) {
+			if (!cl->parsing)
+				loop_defer(conn_loop, &w->next);
+			return;
 		}
+		if (!cl->parsing)
+			client_detach(cl);
+		client_timer(cl);
+		conn_slots_idle();
 		return;
 	}
-	linger |= lingering == LINGERING_ALWAYS || !lbd_chain_empty(&cl->in);
+	linger |= lingering == LINGERING_ALWAYS || !lbd_chain_empty(&w->in);
 	if (linger && !silent && !cl->eof && lingering != LINGERING_OFF)
 		client_linger(cl);
 	else
@@ -574,6 +629,7 @@ clients_start(struct loop *loop)
 {
 	reclaim_start(loop);
 	slab_init(&client_slab, sizeof(struct client), 4);
+	slab_init(&work_slab, sizeof(struct client_work), 4);
 	return 0;
 }
 
@@ -586,8 +642,8 @@ clients_drain(void)
 	LBD_LIST_EACH(l, tmp, &clients) {
 		struct client *cl = LBD_LIST_ITEM(l, struct client, link);
 
-		if (cl->x != NULL)
-			cl->x->keep_alive = false;
+		if (client_exchange(cl) != NULL)
+			cl->work->x->keep_alive = false;
 		else if (cl->state == CLIENT_IDLE)
 			conn_finish(&cl->conn);
 	}
@@ -602,8 +658,8 @@ clients_abort(void)
 		struct client *cl = LBD_LIST_ITEM(l, struct client, link);
 
 		cl->gone = true;
-		if (cl->x != NULL)
-			exchange_abort(cl->x, 499, "KD"); /* its handler ends a tunnel, too */
+		if (client_exchange(cl) != NULL)
+			exchange_abort(cl->work->x, 499, "KD"); /* its handler ends a tunnel, too */
 		if (conn_queued(&cl->conn) > 0)
 			client_cut(cl);
 		else

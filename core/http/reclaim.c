@@ -23,13 +23,13 @@ static struct loop *reclaim_loop;
 static struct timer again;
 
 static bool
-may_reclaim(const struct client *cl, uint64_t now)
+may_reclaim(const struct client *cl)
 {
 	uint64_t min =
 		LBD_MAX(cl->port->fallback->conf->keepalive_min_timeout, (uint64_t)MIN_IDLE_MS);
 
 	return cl->state == CLIENT_IDLE && !cl->reclaimed && !conn_is_closing(&cl->conn) &&
-		now - cl->head_start_ms >= min;
+		client_spent(cl) >= min;
 }
 
 static void
@@ -43,23 +43,23 @@ reclaim_one(struct client *cl)
 static bool
 reclaim(void)
 {
-	uint64_t now = loop_now(reclaim_loop), sum = 0;
+	uint64_t sum = 0;
 	unsigned n = 0, closed = 0;
 	struct lbd_list *l, *tmp;
 
 	LBD_LIST_EACH(l, tmp, &clients) {
 		const struct client *cl = LBD_LIST_ITEM(l, struct client, link);
 
-		if (may_reclaim(cl, now)) {
-			sum += now - cl->head_start_ms;
+		if (may_reclaim(cl)) {
+			sum += client_spent(cl);
 			n++;
 		}
 	}
 	LBD_LIST_EACH(l, tmp, &clients) {
 		struct client *cl = LBD_LIST_ITEM(l, struct client, link);
 
-		if (closed <= n / PART && may_reclaim(cl, now) &&
-		    now - cl->head_start_ms >= sum / n) {
+		if (closed <= n / PART && may_reclaim(cl) &&
+		    client_spent(cl) >= sum / n) {
 			reclaim_one(cl);
 			closed++;
 		}

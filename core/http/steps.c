@@ -279,7 +279,7 @@ step_end(struct exchange *x)
 	for (unsigned i = 0; i < h->n; i++)
 		(void)h->v[i]->fn(&x->pub);
 	access_log_write(x);
-	cl->c = x->c;
+	cl->work->c = x->c;
 	exchange_free(x);
 	client_exchange_ended(cl, keep, linger, silent);
 	return STEP_GONE;

@@ -49,7 +49,7 @@ exchange_tunnel(struct exchange *x, struct conn *server, struct lbd_chain *from_
 	*u = (struct upgrade){ x, over, arg };
 	conf.arg = u;
 	conn_timeout(&cl->conn, 0);
-	rc = tunnel_start(&x->tunnel, &cl->conn, server, &cl->in, from_server, &conf);
+	rc = tunnel_start(&x->tunnel, &cl->conn, server, &cl->work->in, from_server, &conf);
 	if (rc != 0)
 		return rc;
 	cl->state = CLIENT_TUNNEL;

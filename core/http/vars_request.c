@@ -138,7 +138,7 @@ var_request_str(void *subject, struct lbd_pool *pool, const struct lbd_variable 
 		*out = x->end_cause != NULL ? lbd_str_c(x->end_cause) : LBD_STR("--");
 		return true;
 	case V_PIPE:
-		*out = x->client->in.n > 0 ? LBD_STR("p") : LBD_STR(".");
+		*out = x->client->work->in.n > 0 ? LBD_STR("p") : LBD_STR(".");
 		return true;
 	default:
 		return v->data != V_NONE;

@@ -57,6 +57,7 @@ conn_attach(struct conn *c)
 	op_init(&o->tx.op, conn_tx);
 	o->tx.op.gen = gen++; /* not the one its place had before */
 	o->sent = sent_total;
+	o->acked = UINT64_MAX;
 	c->output = o;
 	return true;
 }
@@ -537,6 +538,18 @@ conn_acked(const struct conn *c)
 		left = 0;
 	/* may be below zero, but moves */
 	return (c->output != NULL ? c->output->sent : 0) - (uint64_t)left;
+}
+
+bool
+conn_moved(struct conn *c)
+{
+	uint64_t acked = conn_acked(c), before;
+
+	if (c->output == NULL)
+		return true;
+	before = c->output->acked;
+	c->output->acked = acked;
+	return acked != before;
 }
 
 int

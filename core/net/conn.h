@@ -96,6 +96,7 @@ struct conn_output {
 	struct lbd_chain sending;        /* with the kernel until tx is done */
 	struct out_op tx;
 	uint64_t sent;                   /* only grows, from one use to the next as well */
+	uint64_t acked;                  /* when conn_moved() was last asked */
 	struct sockaddr_in6 to;          /* IPv4 or IPv6 address, while connecting */
 };
 
@@ -188,6 +189,9 @@ void conn_timeout(struct conn *c, uint64_t ms);
  * with what it was.
  */
 uint64_t conn_acked(const struct conn *c);
+
+/* Whether conn_acked() has moved since it was last asked here, or since the queue was empty. */
+bool conn_moved(struct conn *c);
 
 /* Layer to conn: bytes for the handler. Takes b's reference. */
 void conn_deliver(struct conn *c, struct lbd_buf *b, char *p, size_t n);

@@ -12,6 +12,7 @@
 
 static struct lbd_pool *pool;
 static struct client client;
+static struct client_work work = { .client = &client };
 static struct http_server server;
 static struct exchange x;
 
@@ -66,6 +67,8 @@ begin(void)
 		bail_out("out of memory");
 	memset(&x, 0, sizeof(x));
 	x.pub.pool = pool;
+	client.work = &work;
+	client.attached = true;
 	x.client = &client;
 	x.server = &server;
 	server.name = LBD_STR("first.test");
