@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The clients: each sends a batch of requests, waits for all of its answers and sends the next one.
- * Bodies are counted and thrown away in the kernel where they are long.
+ * The clients: each sends a batch of requests, waits for all of its answers and sends the next one;
+ * or one request when it is due.
  */
 
 #define _GNU_SOURCE
-#include "load.h"
+#include "load_client.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,30 +16,14 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-enum { PART_MAX = 4096, READ_SIZE = 64 * 1024, DISCARD_SIZE = 1024 * 1024, REQUEST_MAX = 512 };
+enum { FAILED_MAX = 100 };
 
-enum client_state { CLOSED, CONNECTING, IDLE, BUSY, ENDING };
-
-struct client {
-	struct source source;
-	struct target *target; /* borrowed */
-	enum client_state state;
-	unsigned waiting;      /* answers that have not come */
-	uint64_t sent_ns;
-	uint64_t body_left;
-	size_t part_n;         /* begin of a head */
-	char part[PART_MAX];
-};
-
-static struct request_plan plan;
 static struct target *running; /* whose clients go on sending; NULL: nobody's */
 static struct client_counts counts;
 static unsigned busy;
-static char *batch;            /* the requests of one go */
-static size_t batch_n;
-static char room[PART_MAX + READ_SIZE]; /* a part of a head is put in front of what is read */
 
 static void client_open(struct client *c);
 
@@ -52,37 +36,83 @@ client_close(struct client *c)
 	c->source.fd = -1;
 }
 
-static void
-client_fail(struct client *c)
+void
+client_fail(struct client *c, const char *why)
 {
+	struct target *t = c->target;
+
+	if (!t->complained)
+		fprintf(stderr, "load: %s: %s\n", t->name, why);
+	t->complained = true;
 	counts.failed++;
 	client_close(c);
-	if (counts.failed > 100)
+	if (counts.failed > FAILED_MAX)
 		return; /* the slice is void; no connect storm */
-	if (running == c->target)
+	if (running == t)
 		client_open(c);
 }
 
+/* Whether epoll tells about room. */
 static void
-client_send(struct client *c)
+client_block(struct client *c, bool blocked)
 {
+	if (c->blocked != blocked)
+		source_change(&c->source, blocked ? EPOLLIN | EPOLLOUT : EPOLLIN);
+	c->blocked = blocked;
+}
+
+/* Sends what there is room for; the rest when epoll says so. */
+static void
+client_push(struct client *c)
+{
+	struct iovec iov[1 + PATTERN_IOV_MAX];
+	struct msghdr m = { .msg_iov = iov };
+	size_t head = c->out.n;
 	ssize_t n;
 
-	if (c->state == IDLE)
-		busy++;
-	c->waiting = plan.depth;
-	c->body_left = 0;
-	c->part_n = 0;
-	if (!plan.new_connection)
-		c->sent_ns = now_ns();
-	n = send(c->source.fd, batch, batch_n, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n < 0 && errno == EAGAIN && c->state == CONNECTING) {
-		source_change(&c->source, EPOLLOUT);
+	if (c->out_body == 0) {
+		n = send(c->source.fd, c->out.p, c->out.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	} else {
+		iov[0].iov_base = (char *)c->out.p;
+		iov[0].iov_len = head;
+		m.msg_iovlen = (size_t)(head > 0) + (size_t)pattern_pieces(iov + (head > 0),
+			plan.upload - c->out_body, c->out_body);
+		n = sendmsg(c->source.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	}
+	if (n < 0 && errno == EAGAIN) {
+		client_block(c, true);
 		return;
 	}
-	c->state = BUSY;
-	if (n != (ssize_t)batch_n)
-		client_fail(c);
+	if (n < 0) {
+		client_fail(c, strerror(errno));
+		return;
+	}
+	if (c->state == CONNECTING)
+		c->state = BUSY;
+	head = (size_t)n < c->out.n ? (size_t)n : c->out.n;
+	c->out.p += head;
+	c->out.n -= head;
+	c->out_body -= (size_t)n - head;
+	client_block(c, c->out.n + c->out_body > 0);
+}
+
+static void
+client_send(struct client *c, uint64_t now)
+{
+	if (c->state == IDLE) {
+		busy++;
+		c->state = BUSY;
+	}
+	c->waiting = plan.depth;
+	c->part_n = 0;
+	c->body_left = 0;
+	if (c->state != CONNECTING)
+		c->sent_ns = now;
+	c->out = c->tunnel ? plan_message() : plan_batch();
+	c->out_body = plan.upload;
+	if (c->tunnel)
+		c->body_left = c->out.n;
+	client_push(c);
 }
 
 /* All answers of a batch have come. */
@@ -91,16 +121,16 @@ client_over(struct client *c)
 {
 	if (plan.new_connection) {
 		c->state = ENDING; /* the server closes first, as it was told */
-	} else if (running == c->target) {
-		client_send(c);
+	} else if (running == c->target && plan.rate == 0) {
+		client_send(c, now_ns());
 	} else {
 		c->state = IDLE;
 		busy--;
 	}
 }
 
-static void
-answer_over(struct client *c)
+void
+client_answered(struct client *c)
 {
 	counts.done++;
 	latency_add(&c->target->slice, now_ns() - c->sent_ns);
@@ -108,116 +138,45 @@ answer_over(struct client *c)
 		client_over(c);
 }
 
-/* -1: no length, or not 200. */
-static long long
-body_length(const char *head, size_t n)
+void
+client_upgraded(struct client *c)
 {
-	const char *p = head, *end = head + n, *value = NULL;
-
-	if (n < 13 || memcmp(head + 9, "200", 3) != 0)
-		return -1;
-	while ((p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
-		p++;
-		if (end - p > 15 && strncasecmp(p, "content-length:", 15) == 0)
-			value = p + 15;
-	}
-	return value == NULL ? -1 : strtoll(value, NULL, 10);
+	c->tunnel = true;
+	client_over(c);
 }
 
-/* Bytes of answers: heads that are whole, and bodies. */
-static void
-client_bytes(struct client *c, char *p, size_t n)
+void
+client_bytes_came(size_t n)
 {
-	while (n > 0 && c->state == BUSY) {
-		char *end;
-		long long length;
+	counts.bytes += n;
+}
 
-		if (c->body_left > 0) {
-			size_t take = n < c->body_left ? n : c->body_left;
-
-			c->body_left -= take;
-			p += take;
-			n -= take;
-			if (c->body_left == 0)
-				answer_over(c);
-			continue;
-		}
-		end = memmem(p, n, "\r\n\r\n", 4);
-		if (end == NULL && n < PART_MAX) {
-			memcpy(c->part, p, n);
-			c->part_n = n;
-			return;
-		}
-		length = end == NULL ? -1 : body_length(p, (size_t)(end + 2 - p));
-		if (length < 0) {
-			client_fail(c);
-			return;
-		}
-		n -= (size_t)(end + 4 - p);
-		p = end + 4;
-		c->body_left = (uint64_t)length;
-		if (length == 0)
-			answer_over(c);
-	}
-	if (n > 0)
-		client_fail(c); /* more than was asked for */
+void
+client_ended(struct client *c)
+{
+	client_close(c);
+	if (running == c->target)
+		client_open(c);
 }
 
 static void
-client_read(struct client *c)
-{
-	char *p = room + PART_MAX - c->part_n;
-	size_t had = c->part_n;
-	ssize_t n;
-
-	if (c->body_left > READ_SIZE) {
-		size_t most = c->body_left < DISCARD_SIZE ? c->body_left : DISCARD_SIZE;
-
-		n = recv(c->source.fd, NULL, most, MSG_TRUNC | MSG_DONTWAIT);
-	} else {
-		n = recv(c->source.fd, room + PART_MAX, READ_SIZE, MSG_DONTWAIT);
-	}
-	if (n < 0 && errno == EAGAIN)
-		return;
-	if (n <= 0) {
-		if (n < 0 || c->state != ENDING) {
-			client_fail(c);
-			return;
-		}
-		client_close(c);
-		if (running == c->target)
-			client_open(c);
-		return;
-	}
-	counts.bytes += (uint64_t)n;
-	if (c->body_left > READ_SIZE) {
-		c->body_left -= (uint64_t)n;
-		if (c->body_left == 0)
-			answer_over(c);
-		return;
-	}
-	memcpy(p, c->part, had);
-	c->part_n = 0;
-	client_bytes(c, p, had + (size_t)n);
-}
-
-static void
-client_ready(struct source *s)
+client_ready(struct source *s, uint32_t events)
 {
 	struct client *c = (struct client *)s;
 	int err = 0;
 	socklen_t n = sizeof(err);
 
-	if (c->state != CONNECTING) {
-		client_read(c);
-		return;
+	if (c->state == CONNECTING) {
+		if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &err, &n) < 0 || err != 0) {
+			client_fail(c, strerror(err));
+			return;
+		}
+		c->state = BUSY;
 	}
-	if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &err, &n) < 0 || err != 0) {
-		client_fail(c);
-		return;
-	}
-	source_change(s, EPOLLIN);
-	client_send(c);
+	if ((events & EPOLLOUT) != 0)
+		client_push(c);
+	else
+		answer_read(c);
 }
 
 static void
@@ -232,34 +191,20 @@ client_open(struct client *c)
 		fatal("socket");
 	setsockopt(c->source.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	c->state = CONNECTING;
+	c->tunnel = false;
+	c->blocked = false;
 	c->sent_ns = now_ns();
 	busy++;
 	if (connect(c->source.fd, (struct sockaddr *)&a, sizeof(a)) < 0 && errno != EINPROGRESS)
 		fatal("connect");
 	/* on loopback the connection stands before connect() comes back, whatever it says */
 	source_add(&c->source, EPOLLIN);
-	client_send(c);
-}
-
-static void
-batch_make(void)
-{
-	const char *close_it = plan.new_connection ? "Connection: close\r\n" : "";
-
-	batch = malloc((size_t)plan.depth * REQUEST_MAX);
-	if (batch == NULL)
-		fatal("malloc");
-	for (unsigned i = 0; i < plan.depth; i++)
-		batch_n += (size_t)snprintf(batch + batch_n, REQUEST_MAX, "GET %s HTTP/1.1\r\n"
-			"Host: bench.example\r\nUser-Agent: load\r\n%s\r\n", plan.path, close_it);
+	client_send(c, c->sent_ns);
 }
 
 void
-clients_init(struct target *t, const struct request_plan *p)
+clients_init(struct target *t)
 {
-	plan = *p;
-	if (batch == NULL)
-		batch_make();
 	t->clients = calloc(plan.conns, sizeof(*t->clients));
 	if (t->clients == NULL)
 		fatal("malloc");
@@ -277,9 +222,25 @@ clients_start(struct target *t)
 	for (unsigned i = 0; i < plan.conns; i++) {
 		if (t->clients[i].state == CLOSED)
 			client_open(&t->clients[i]);
-		else if (t->clients[i].state == IDLE)
-			client_send(&t->clients[i]);
+		else if (t->clients[i].state == IDLE && plan.rate == 0)
+			client_send(&t->clients[i], now_ns());
 	}
+}
+
+bool
+clients_send_one(struct target *t, uint64_t due_ns)
+{
+	static unsigned next;
+
+	for (unsigned i = 0; i < plan.conns; i++) {
+		struct client *c = &t->clients[next = next + 1 < plan.conns ? next + 1 : 0];
+
+		if (c->state != IDLE)
+			continue;
+		client_send(c, due_ns);
+		return true;
+	}
+	return false;
 }
 
 void
@@ -292,10 +253,8 @@ void
 clients_drop(struct target *t)
 {
 	for (unsigned i = 0; i < plan.conns; i++) {
-		if (t->clients[i].state != IDLE && t->clients[i].state != CLOSED) {
-			counts.failed++;
-			client_close(&t->clients[i]);
-		}
+		if (t->clients[i].state != IDLE && t->clients[i].state != CLOSED)
+			client_fail(&t->clients[i], "no answer");
 	}
 }
 
