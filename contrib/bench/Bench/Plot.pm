@@ -65,7 +65,7 @@ sub rows_of {
 		for my $name (grep { /^\Q$all->{base}\E(?:\+|$)/ } @{ $w->{order} }) {
 			my $suffix = substr $name, length $all->{base};
 			my $ratio = $w->{servers}{$name}{ratio} or next;
-			push @rows, { label => "$w->{name} $suffix", void => defined $w->{void}, ratio => $ratio,
+			push @rows, { label => $w->{name} . ($suffix eq '' ? '' : " $suffix"), void => defined $w->{void}, ratio => $ratio,
 				other => defined $second ? $w->{servers}{"$second$suffix"}{ratio} : undef };
 		}
 	}
@@ -90,10 +90,10 @@ sub axis {
 
 sub bar {
 	my ($x, $y, $class, $r) = @_;
-	my ($a, $b) = sort { $a <=> $b } $x->(1), $x->($r->{median});
+	my ($left, $right) = sort { $a <=> $b } $x->(1), $x->($r->{median});
 	my $middle = $y + BAR / 2;
 
-	return sprintf(qq{<rect class="%s" x="%.1f" y="%.1f" width="%.1f" height="%d"/>\n}, $class, $a, $y, $b - $a, BAR - 1)
+	return sprintf(qq{<rect class="%s" x="%.1f" y="%.1f" width="%.1f" height="%d"/>\n}, $class, $left, $y, $right - $left, BAR - 1)
 		. sprintf qq{<path class="whisker" d="M%.1f %.1fH%.1fM%.1f %.1fv6M%.1f %.1fv6"/>\n}, $x->($r->{q1}), $middle, $x->($r->{q3}),
 			$x->($r->{q1}), $middle - 3, $x->($r->{q3}), $middle - 3;
 }
