@@ -3,8 +3,10 @@
 /*
  * Buffers and chains of slices.
  *
- * Links and the 4 KB buffers of copying appends come from slabs, for they come and go with every
- * message.  How many bytes may wait in a chain is decided by whoever fills it.
+ * Links and the 16 KB buffers of copying appends come from slabs, for they come and go with every
+ * message.  Such a buffer is shared by all chains and begun anew as soon as nobody uses it: what is
+ * made in one turn lies close together, and what one connection sends is in one piece.  How many
+ * bytes may wait in a chain is decided by whoever fills it.
  */
 
 #include <stdlib.h>
@@ -14,9 +16,9 @@
 #include "core/base/fail.h"
 #include "core/base/slab.h"
 
-#define COPY_SIZE 4096
+#define COPY_SIZE ((size_t)16 * 1024 - 64)
 #define LINK_PAGES_KEPT 4
-#define COPY_PAGES_KEPT 32
+#define COPY_PAGES_KEPT 8
 
 struct lbd_link {
 	struct lbd_link *next; /* owned */
@@ -38,6 +40,7 @@ struct copy_buf {
 static struct slab links;
 static struct slab copies;
 static struct copy_buf *current; /* one reference; NULL: none yet */
+static struct lbd_buf *large;    /* one reference; what lbd_chain_room() gave when it was much */
 
 static void
 buf_free(struct lbd_buf *b)
@@ -147,77 +150,114 @@ lbd_chain_add_static(struct lbd_chain *c, struct lbd_str s)
 	return s.n == 0 || link_add(c, NULL, s.p, s.n);
 }
 
+/* The free end of the last slice's buffer when that can be appended to, else NULL. */
+static struct copy_buf *
+copy_of_tail(const struct lbd_chain *c)
+{
+	const struct lbd_link *tail = c->tail;
+	struct copy_buf *copy;
+
+	if (tail == NULL || tail->buf == NULL || tail->buf->release != copy_release)
+		return NULL;
+	copy = LBD_CONTAINER(tail->buf, struct copy_buf, buf);
+	return tail->p + tail->n == copy->bytes + copy->used ? copy : NULL;
+}
+
 /* Copies what fits behind the last slice, when that is the end of a copying buffer. */
 static size_t
 copy_to_tail(struct lbd_chain *c, struct lbd_str s)
 {
-	struct lbd_link *tail = c->tail;
-	struct copy_buf *copy;
-	size_t n;
+	struct copy_buf *copy = copy_of_tail(c);
+	size_t n = copy == NULL ? 0 : LBD_MIN(s.n, COPY_SIZE - copy->used);
 
-	if (tail == NULL || tail->buf == NULL || tail->buf->release != copy_release)
-		return 0;
-	copy = LBD_CONTAINER(tail->buf, struct copy_buf, buf);
-	if (tail->p + tail->n != copy->bytes + copy->used)
-		return 0;
-	n = LBD_MIN(s.n, sizeof(copy->bytes) - copy->used);
 	if (n == 0)
 		return 0;
 	memcpy(copy->bytes + copy->used, s.p, n);
 	copy->used += n;
-	tail->n += n;
+	c->tail->n += n;
 	c->n += n;
 	return n;
 }
 
-/* The buffer that small copies of all chains share, so that little memory is touched in a turn. */
+/* The buffer that small copies of all chains share, with room for n bytes. */
 static struct copy_buf *
 copy_current(size_t n)
 {
 	struct lbd_buf *old;
 
-	if (current != NULL && n <= sizeof(current->bytes) - current->used)
-		return current;
-	old = current == NULL ? NULL : &current->buf;
-	lbd_buf_unref(&old);
+	if (LBD_LIKELY(current != NULL)) {
+		if (current->buf.refs == 1)
+			current->used = 0; /* all that was in it is gone */
+		if (n <= COPY_SIZE - current->used)
+			return current;
+		old = &current->buf;
+		lbd_buf_unref(&old);
+	}
 	current = copy_create();
 	return current;
 }
 
-static bool
-copy_to_new(struct lbd_chain *c, struct lbd_str s)
+char *
+lbd_chain_room(struct lbd_chain *c, size_t n)
 {
-	struct copy_buf *copy = s.n > COPY_SIZE ? NULL : copy_current(s.n);
-	struct lbd_buf *b;
-	char *p;
+	struct copy_buf *copy;
+
+	lbd_buf_unref(&large); /* of a caller that thought better of it */
+	if (LBD_UNLIKELY(n > COPY_SIZE)) {
+		large = lbd_buf_create(n);
+		if (large == NULL)
+			c->failed = true;
+		return large == NULL ? NULL : large->data;
+	}
+	copy = copy_current(n);
+	if (copy == NULL) {
+		c->failed = true;
+		return NULL;
+	}
+	return copy->bytes + copy->used;
+}
+
+bool
+lbd_chain_commit(struct lbd_chain *c, size_t n)
+{
+	struct copy_buf *copy = current;
 	bool ok;
 
-	if (s.n > COPY_SIZE)
-		b = lbd_buf_create(s.n);
-	else
-		b = copy == NULL ? NULL : lbd_buf_ref(&copy->buf);
-	if (b == NULL) {
-		c->failed = true;
-		return false;
+	if (LBD_UNLIKELY(large != NULL)) {
+		lbd_assert(n <= large->size);
+		ok = lbd_chain_add_buf(c, large, large->data, n);
+		lbd_buf_unref(&large);
+		return ok;
 	}
-	p = b->data;
-	if (copy != NULL) {
-		p += copy->used;
-		copy->used += s.n;
-	}
-	memcpy(p, s.p, s.n);
-	ok = link_add(c, b, p, s.n);
-	lbd_buf_unref(&b); /* the link has its own */
+	lbd_assert(copy != NULL && n <= COPY_SIZE - copy->used);
+	ok = lbd_chain_add_buf(c, &copy->buf, copy->bytes + copy->used, n);
+	if (ok)
+		copy->used += n;
 	return ok;
 }
 
 bool
 lbd_chain_add_copy(struct lbd_chain *c, struct lbd_str s)
 {
+	char *p;
+
 	if (s.n == 0)
 		return true;
 	s = lbd_str_skip(s, copy_to_tail(c, s));
-	return s.n == 0 || copy_to_new(c, s);
+	if (s.n == 0)
+		return true;
+	p = lbd_chain_room(c, s.n);
+	if (p == NULL)
+		return false;
+	memcpy(p, s.p, s.n);
+	return lbd_chain_commit(c, s.n);
+}
+
+/* b goes on where a ends, in the same buffer. */
+static bool
+is_joint(const struct lbd_link *a, const struct lbd_link *b)
+{
+	return a->buf != NULL && a->buf == b->buf && a->p + a->n == b->p;
 }
 
 void
@@ -225,6 +265,11 @@ lbd_chain_move(struct lbd_chain *dst, struct lbd_chain *src)
 {
 	bool failed = dst->failed || src->failed;
 
+	if (dst->tail != NULL && src->head != NULL && is_joint(dst->tail, src->head)) {
+		dst->tail->n += src->head->n;
+		dst->n += src->head->n;
+		link_drop_first(src);
+	}
 	if (dst->tail == NULL) {
 		*dst = *src;
 	} else if (src->head != NULL) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Heads to bytes: the room is counted, one buffer is made, and every copy checks the room that
- * is left.
+ * Heads to bytes: the room is counted and taken at the end of the chain, and every copy checks
+ * what is left of it.
  *
  * The last place where a value from a variable or a module could become a line of its own (response
  * splitting), so it looks at each; a field that would do that is left out.
@@ -15,7 +15,7 @@
 /* ---- a buffer being filled ---- */
 
 struct writer {
-	char *w, *end;
+	char *start, *w, *end; /* borrowed: the chain's room */
 	bool full; /* something did not fit: a bug here, as the room was counted before */
 };
 
@@ -86,43 +86,44 @@ fields_room(const struct lbd_fields *fields)
 
 /* ---- heads ---- */
 
-/* Hands what was written to the chain. */
-static enum h1_write_rc
-deliver(struct lbd_chain *to, struct lbd_buf *buf, const struct writer *out)
+/* Begins to write at most room bytes at the end of a chain.  False without memory. */
+static bool
+writer_begin(struct writer *out, struct lbd_chain *to, size_t room)
 {
-	bool sent;
-
-	lbd_assert(!out->full);
-	sent = lbd_chain_add_buf(to, buf, buf->data, (size_t)(out->w - buf->data));
-	lbd_buf_unref(&buf);
-	return sent ? H1_WRITTEN : H1_WRITE_MEMORY;
+	out->w = lbd_chain_room(to, room);
+	out->end = out->w == NULL ? NULL : out->w + room;
+	out->start = out->w;
+	out->full = false;
+	return out->w != NULL;
 }
 
 static enum h1_write_rc
-write_head(struct lbd_chain *to, const struct h1_head *head, const struct lbd_str start[5])
+writer_end(const struct writer *out, struct lbd_chain *to)
 {
-	size_t room = fields_room(head->fields) + 4;
-	struct lbd_buf *buf;
-	struct writer out;
+	lbd_assert(!out->full);
+	return lbd_chain_commit(to, (size_t)(out->w - out->start)) ? H1_WRITTEN : H1_WRITE_MEMORY;
+}
+
+static void
+put_lines(struct writer *out, const struct h1_head *head)
+{
 	unsigned i;
 
-	for (i = 0; i < 5; i++)
-		room += start[i].n;
+	for (i = 0; i < head->line_count; i++)
+		put(out, head->lines[i]);
+	put2(out, "\r\n");
+	put(out, head->body);
+}
+
+static size_t
+head_room(const struct h1_head *head)
+{
+	size_t room = fields_room(head->fields) + 2 + head->body.n;
+	unsigned i;
+
 	for (i = 0; i < head->line_count; i++)
 		room += head->lines[i].n;
-
-	buf = lbd_buf_create(room);
-	if (buf == NULL)
-		return H1_WRITE_MEMORY;
-	out = (struct writer){ buf->data, buf->data + room, false };
-	for (i = 0; i < 5; i++)
-		put(&out, start[i]);
-	put2(&out, "\r\n");
-	put_fields(&out, head->fields);
-	for (i = 0; i < head->line_count; i++)
-		put(&out, head->lines[i]);
-	put2(&out, "\r\n");
-	return deliver(to, buf, &out);
+	return room;
 }
 
 static struct lbd_str
@@ -140,13 +141,58 @@ is_visible(struct lbd_str s)
 enum h1_write_rc
 h1_write_request(struct lbd_chain *to, const struct h1_head *head)
 {
-	const struct lbd_str start[5] = {
-		head->method, LBD_STR(" "), head->target, LBD_STR(" "), version_name(head->version),
-	};
+	struct lbd_str version = version_name(head->version);
+	struct writer out;
 
 	if (!lbd_field_name_ok(head->method) || !is_visible(head->target))
 		return H1_WRITE_BAD;
-	return write_head(to, head, start);
+	if (!writer_begin(&out, to,
+		    head->method.n + head->target.n + version.n + 4 + head_room(head)))
+		return H1_WRITE_MEMORY;
+	put(&out, head->method);
+	put(&out, LBD_STR(" "));
+	put(&out, head->target);
+	put(&out, LBD_STR(" "));
+	put(&out, version);
+	put2(&out, "\r\n");
+	put_fields(&out, head->fields);
+	put_lines(&out, head);
+	return writer_end(&out, to);
+}
+
+/* The usual status lines are whole. */
+static const struct lbd_str status_lines[] = {
+#define STATUS(code, text) [code] = LBD_STR_INIT("HTTP/1.1 " #code " " text "\r\n"),
+#include "core/http/status.tbl"
+#undef STATUS
+};
+
+static bool
+is_usual(const struct h1_head *head)
+{
+	enum { PHRASE_AT = 13 };
+	struct lbd_str line;
+
+	if (head->version < 11 || head->status >= LBD_ARRAY_LEN(status_lines))
+		return false;
+	line = status_lines[head->status];
+	return line.n > 0 && (head->reason.n == 0 ||
+		(head->reason.n + PHRASE_AT + 2 == line.n &&
+			memcmp(head->reason.p, line.p + PHRASE_AT, head->reason.n) == 0));
+}
+
+/* The space stays when there is no phrase (RFC 9112 4). */
+static void
+put_status_line(struct writer *out, const struct h1_head *head, unsigned status,
+	struct lbd_str reason)
+{
+	char code[5] = { ' ', (char)('0' + status / 100), (char)('0' + status / 10 % 10),
+		(char)('0' + status % 10), ' ' };
+
+	put(out, version_name(head->version));
+	put(out, lbd_str(code, sizeof(code)));
+	put(out, reason);
+	put2(out, "\r\n");
 }
 
 enum h1_write_rc
@@ -154,16 +200,21 @@ h1_write_response(struct lbd_chain *to, const struct h1_head *head)
 {
 	unsigned status = head->status >= 100 && head->status <= 999 ? head->status : 500;
 	struct lbd_str reason = head->reason;
-	char code[5] = { ' ', (char)('0' + status / 100), (char)('0' + status / 10 % 10),
-		(char)('0' + status % 10), ' ' };
+	bool usual = is_usual(head);
+	struct writer out;
 
-	/* the space stays when there is no phrase (RFC 9112 4) */
-	if (reason.n == 0 || !lbd_field_value_ok(reason))
+	if (!usual && (reason.n == 0 || !lbd_field_value_ok(reason)))
 		reason = lbd_http_reason((int)status);
-	return write_head(to, head, (const struct lbd_str[5]){
-		version_name(head->version), lbd_str(code, sizeof(code)), reason,
-		lbd_str(NULL, 0), lbd_str(NULL, 0),
-	});
+	if (!writer_begin(&out, to,
+		    (usual ? status_lines[status].n : reason.n + 15) + head_room(head)))
+		return H1_WRITE_MEMORY;
+	if (LBD_LIKELY(usual))
+		put(&out, status_lines[status]);
+	else
+		put_status_line(&out, head, status, reason);
+	put_fields(&out, head->fields);
+	put_lines(&out, head);
+	return writer_end(&out, to);
 }
 
 /* ---- chunks ---- */
@@ -172,22 +223,14 @@ enum h1_write_rc
 h1_write_last_chunk(struct lbd_chain *to, const struct lbd_fields *trailers)
 {
 	size_t room = fields_room(trailers) + 5;
-	struct lbd_buf *buf;
 	struct writer out;
-	bool added;
 
-	if (room == 5) {
-		added = lbd_chain_add_static(to, LBD_STR("0\r\n\r\n"));
-		return added ? H1_WRITTEN : H1_WRITE_MEMORY;
-	}
-	buf = lbd_buf_create(room);
-	if (buf == NULL)
+	if (!writer_begin(&out, to, room))
 		return H1_WRITE_MEMORY;
-	out = (struct writer){ buf->data, buf->data + room, false };
 	put(&out, LBD_STR("0\r\n"));
 	put_fields(&out, trailers);
 	put2(&out, "\r\n");
-	return deliver(to, buf, &out);
+	return writer_end(&out, to);
 }
 
 size_t

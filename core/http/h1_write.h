@@ -25,6 +25,7 @@ struct h1_head {
 	/* whole field lines with CRLF that the caller made and vouches for; after the fields */
 	const struct lbd_str *lines;   /* borrowed, may be NULL when line_count is 0 */
 	unsigned line_count;
+	struct lbd_str body;           /* bytes that follow at once; borrowed, may be empty */
 };
 
 enum h1_write_rc {

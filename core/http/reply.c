@@ -16,6 +16,8 @@
 #include "core/http/h1_write.h"
 #include "core/os/clock.h"
 
+enum { COPY_MAX = 4096 }; /* body bytes that are put behind the head for the sake of one send */
+
 static bool
 status_has_body(int status)
 {
@@ -103,52 +105,115 @@ reply_length(const struct exchange *x, char *buf)
 	return lbd_str(buf, n + 2);
 }
 
-void
-lbd_http_reply_head(struct lbd_http *h)
+/* "Server: " and "Date: " as almost all replies have them: made once a second. */
+static struct lbd_str
+reply_usual_lines(const struct exchange *x)
 {
-	struct exchange *x = X(h);
+	static struct {
+		char p[sizeof("Server: lbd/" LBD_VERSION " (" LBD_BUILD_NAME ")\r\nDate: \r\n") +
+			CLOCK_TEXT_MAX];
+		size_t n;
+		time_t second;
+		uint32_t tokens;
+	} made;
+	struct lbd_str server, date;
+
+	if (LBD_LIKELY(made.second == clock_wall_s() && made.tokens == x->c->server_tokens &&
+		    made.n > 0))
+		return lbd_str(made.p, made.n);
+	server = server_token(x);
+	date = clock_http_date();
+	made.n = (size_t)snprintf(made.p, sizeof(made.p), "Server: %.*s\r\nDate: %.*s\r\n",
+		LBD_FMT(server), LBD_FMT(date));
+	made.second = clock_wall_s();
+	made.tokens = x->c->server_tokens;
+	return lbd_str(made.p, made.n);
+}
+
+/* Lines for Server and Date in lines (6 at most); returns how many. */
+static unsigned
+reply_own_lines(const struct exchange *x, struct lbd_str *lines)
+{
+	const struct lbd_http *h = &x->pub;
+	unsigned n = 0;
+
+	if (LBD_LIKELY(!h->reply_no_server && !h->reply_no_date &&
+		    x->c->server_tokens != TOKENS_CUSTOM)) {
+		lines[n++] = reply_usual_lines(x);
+		return n;
+	}
+	if (!h->reply_no_server) {
+		struct lbd_str server = server_token(x);
+
+		if (server.n > 0) {
+			lines[n++] = LBD_STR("Server: ");
+			lines[n++] = server;
+			lines[n++] = LBD_STR("\r\n");
+		}
+	}
+	if (!h->reply_no_date) {
+		lines[n++] = LBD_STR("Date: ");
+		lines[n++] = clock_http_date();
+		lines[n++] = LBD_STR("\r\n");
+	}
+	return n;
+}
+
+/*
+ * Queues the head, and body with it where that is possible: then it is counted, and true is
+ * returned.
+ */
+static bool
+reply_head(struct exchange *x, struct lbd_str body)
+{
+	struct lbd_http *h = &x->pub;
 	const struct phase_hooks *hooks = &http_main->hooks[LBD_REPLY_HEAD];
 	struct conn *c = &x->client->conn;
 	char connection[80], length[64];
-	struct lbd_str server = server_token(x), date = clock_http_date();
 	struct lbd_str lines[10];
 	struct h1_head head = { .version = 11, .fields = &h->reply, .lines = lines };
-	size_t before = conn_queued(c);
-	unsigned n = 0;
+	struct lbd_chain *out;
+	size_t before;
+	unsigned n;
 
-	if (h->head_sent || x->reply_done)
-		return;
 	if (x->override_status > 0)
 		h->status = (uint16_t)x->override_status;
 	else if (x->error_status > 0 && x->in_error_page && x->override_status == 0)
 		h->status = (uint16_t)x->error_status;
-	add_headers_apply(x);
+	if (x->c->add_headers != NULL)
+		add_headers_apply(x);
 	for (unsigned i = 0; i < hooks->n; i++)
 		(void)hooks->v[i]->fn(h);
 	reply_framing(x);
 	head.status = h->status;
 	head.reason = h->reason;
-	if (!h->reply_no_server && server.n > 0) {
-		lines[n++] = LBD_STR("Server: ");
-		lines[n++] = server;
-		lines[n++] = LBD_STR("\r\n");
-	}
-	if (!h->reply_no_date) {
-		lines[n++] = LBD_STR("Date: ");
-		lines[n++] = date;
-		lines[n++] = LBD_STR("\r\n");
-	}
+	n = reply_own_lines(x, lines);
 	lines[n++] = reply_length(x, length);
 	lines[n++] = reply_connection(x, connection, sizeof(connection));
 	head.line_count = n;
+	if (!x->reply_no_body && !x->reply_chunked && x->reply_left == body.n &&
+		http_main->hooks[LBD_REPLY_BODY].n == 0)
+		head.body = body;
 	h->head_sent = true;
-	if (lbd_pool_failed(h->pool) || h1_write_response(conn_out(c), &head) != H1_WRITTEN) {
+	out = conn_out(c);
+	before = out->n;
+	if (lbd_pool_failed(h->pool) || h1_write_response(out, &head) != H1_WRITTEN) {
 		lbd_http_cut(h, "out of memory");
-		return;
+		return true;
 	}
-	x->head_bytes = conn_queued(c) - before;
+	x->head_bytes = out->n - before - head.body.n;
+	x->body_bytes += head.body.n;
+	x->reply_left -= head.body.n;
 	conn_dirty(c);
 	steps_to_reply(x);
+	return head.body.n > 0;
+}
+
+void
+lbd_http_reply_head(struct lbd_http *h)
+{
+	if (!h->head_sent && !X(h)->reply_done)
+		(void)reply_head(X(h), LBD_STR(""));
 }
 
 /* early_hints is given here, and none of its strings is empty or "0". */
@@ -205,20 +270,40 @@ reply_filters(struct exchange *x, struct lbd_chain *chain, bool last)
 	return true;
 }
 
+/*
+ * Moves body bytes to what is sent: few are copied, so that they leave together with the head.
+ * False without memory.
+ */
+static bool
+reply_move(struct lbd_chain *out, struct lbd_chain *chain)
+{
+	if (chain->n > COPY_MAX) {
+		lbd_chain_move(out, chain);
+		return !out->failed;
+	}
+	while (!lbd_chain_empty(chain)) {
+		struct lbd_str piece = lbd_chain_first(chain);
+
+		if (!lbd_chain_add_copy(out, piece))
+			return false;
+		lbd_chain_consume(chain, piece.n);
+	}
+	return true;
+}
+
 /* Queues body bytes with a chunk's size around them. */
-static void
+static bool
 reply_queue_chunk(struct exchange *x, struct lbd_chain *chain)
 {
 	struct lbd_chain *out;
 	char size[H1_CHUNK_HEAD_MAX];
 
 	if (chain->n == 0)
-		return;
+		return true;
 	x->body_bytes += chain->n;
 	out = conn_out(&x->client->conn);
-	(void)lbd_chain_add_copy(out, lbd_str(size, h1_chunk_head(chain->n, size)));
-	lbd_chain_move(out, chain);
-	(void)lbd_chain_add_static(out, LBD_STR("\r\n"));
+	return lbd_chain_add_copy(out, lbd_str(size, h1_chunk_head(chain->n, size))) &&
+		reply_move(out, chain) && lbd_chain_add_copy(out, LBD_STR("\r\n"));
 }
 
 /* Queues body bytes of a known length: false when there are more than announced. */
@@ -236,8 +321,9 @@ reply_queue_length(struct exchange *x, struct lbd_chain *chain)
 	}
 	x->reply_left -= chain->n;
 	x->body_bytes += chain->n;
-	lbd_chain_move(conn_out(&x->client->conn), chain);
-	return fits;
+	if (chain->n == 0)
+		return fits;
+	return reply_move(conn_out(&x->client->conn), chain) && fits;
 }
 
 /* True: all is well so far. */
@@ -251,16 +337,29 @@ reply_queue(struct exchange *x, struct lbd_chain *chain, bool last)
 		return true;
 	}
 	if (x->reply_chunked) {
-		reply_queue_chunk(x, chain);
+		if (!reply_queue_chunk(x, chain))
+			return false;
 		return !last ||
-		       h1_write_last_chunk(conn_out(c), &x->pub.reply_trailers) == H1_WRITTEN;
+			h1_write_last_chunk(conn_out(c), &x->pub.reply_trailers) == H1_WRITTEN;
 	}
 	if (x->pub.reply_length < 0) {
 		x->body_bytes += chain->n;
-		lbd_chain_move(conn_out(c), chain);
-		return true;
+		return chain->n == 0 || reply_move(conn_out(c), chain);
 	}
 	return reply_queue_length(x, chain) && (!last || x->reply_left == 0);
+}
+
+/* Body bytes were queued. */
+static void
+reply_sent(struct exchange *x, bool last)
+{
+	if (x->client->gone)
+		conn_drop(&x->client->conn);
+	conn_dirty(&x->client->conn);
+	if (last)
+		reply_finished(x);
+	else
+		client_timer(x->client);
 }
 
 void
@@ -280,13 +379,7 @@ lbd_http_reply_body(struct lbd_http *h, struct lbd_chain *chain, bool last)
 		lbd_http_cut(h, "the response is not as long as was announced");
 		return;
 	}
-	if (x->client->gone)
-		conn_drop(&x->client->conn);
-	conn_dirty(&x->client->conn);
-	if (last)
-		reply_finished(x);
-	else
-		client_timer(x->client);
+	reply_sent(x, last);
 }
 
 void
@@ -310,6 +403,7 @@ lbd_http_cut(struct lbd_http *h, const char *reason)
 void
 lbd_http_reply_text(struct lbd_http *h, int status, struct lbd_str type, struct lbd_str text)
 {
+	struct exchange *x = X(h);
 	struct lbd_chain body = LBD_CHAIN_INIT;
 
 	h->status = (uint16_t)status;
@@ -318,8 +412,12 @@ lbd_http_reply_text(struct lbd_http *h, int status, struct lbd_str type, struct 
 		lbd_fields_find(&h->reply, LBD_FIELD_CONTENT_TYPE) == NULL)
 		(void)lbd_fields_add(&h->reply, h->pool, LBD_STR("Content-Type"), type);
 	h->reply_length = (int64_t)text.n;
-	lbd_http_reply_head(h);
-	if (!X(h)->reply_no_body)
+	if (LBD_LIKELY(!h->head_sent && !x->reply_done) && reply_head(x, text)) {
+		if (!x->reply_done)
+			reply_sent(x, true);
+		return;
+	}
+	if (!x->reply_no_body)
 		(void)lbd_chain_add_copy(&body, text);
 	lbd_http_reply_body(h, &body, true);
 }

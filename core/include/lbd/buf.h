@@ -77,6 +77,14 @@ LBD_API bool lbd_chain_add_buf(struct lbd_chain *c, struct lbd_buf *b, const cha
 LBD_API bool lbd_chain_add_static(struct lbd_chain *c, struct lbd_str s);
 LBD_API bool lbd_chain_add_copy(struct lbd_chain *c, struct lbd_str s);
 
+/*
+ * Room for n bytes at the end of c, to be written in place: NULL, and chain->failed set, without
+ * memory.  commit appends the first n bytes of the room (n may be less than was asked for); until
+ * then no other function on chains may be called, and a room that is not wanted is just left.
+ */
+LBD_API char *lbd_chain_room(struct lbd_chain *c, size_t n);
+LBD_API bool lbd_chain_commit(struct lbd_chain *c, size_t n);
+
 /* Moves everything from src to the end of dst; src is empty afterwards.  Cannot fail. */
 LBD_API void lbd_chain_move(struct lbd_chain *dst, struct lbd_chain *src);
 

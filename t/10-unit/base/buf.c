@@ -21,7 +21,7 @@ lent_release(struct lbd_buf *b)
 static bool
 holds(const struct lbd_chain *c, const char *want)
 {
-	char p[20000];
+	char p[50000];
 	size_t n = lbd_chain_read(c, 0, p, sizeof(p));
 
 	return n == c->n && n == strlen(want) && memcmp(p, want, n) == 0;
@@ -69,7 +69,7 @@ copies(void)
 {
 	struct lbd_chain c = LBD_CHAIN_INIT;
 	struct lbd_chain d = LBD_CHAIN_INIT;
-	static char big[10000];
+	static char big[40000];
 	char p[8];
 
 	ok(lbd_chain_add_copy(&c, LBD_STR("HTTP/1.1 ")), "a copy");
@@ -122,6 +122,34 @@ neighbours(void)
 	lbd_chain_clear(&c[1]);
 }
 
+/* Bytes written in place, and what follows in the same buffer is one slice. */
+static void
+rooms(void)
+{
+	struct lbd_chain c = LBD_CHAIN_INIT, d = LBD_CHAIN_INIT;
+	char *p = lbd_chain_room(&c, 100), *q;
+
+	memcpy(p, "one", 3);
+	ok(lbd_chain_commit(&c, 3), "less than was asked for");
+	ok(lbd_chain_room(&c, 50) == p + 3, "the rest is there for the next");
+	ok(lbd_chain_commit(&c, 0) && c.n == 3, "who may want nothing of it");
+	memcpy(lbd_chain_room(&d, 3), "two", 3);
+	ok(lbd_chain_commit(&d, 3), "another chain goes on behind it");
+	lbd_chain_move(&c, &d);
+	ok(holds(&c, "onetwo") && lbd_chain_count(&c) == 1, "moved together they are one slice");
+	ok(d.head == NULL && d.n == 0, "and the other is empty");
+	lbd_chain_clear(&c);
+	ok(lbd_chain_room(&c, 10) == p, "when nobody uses the buffer it is begun anew");
+
+	q = lbd_chain_room(&c, 100000);
+	ok(q != NULL && q != p, "much room is a buffer of its own");
+	ok(lbd_chain_room(&c, 10) == p, "which may be left");
+	q = lbd_chain_room(&c, 100000);
+	memset(q, 'z', 90000);
+	ok(lbd_chain_commit(&c, 90000) && c.n == 90000, "or taken");
+	lbd_chain_clear(&c);
+}
+
 static void
 vectors(void)
 {
@@ -144,7 +172,7 @@ vectors(void)
 static void
 no_memory(void)
 {
-	static char text[6000];
+	static char text[40000];
 	struct lbd_chain c = LBD_CHAIN_INIT;
 	struct lbd_chain d = LBD_CHAIN_INIT;
 	int n;
@@ -157,6 +185,7 @@ no_memory(void)
 		good = lbd_chain_add_copy(&c, LBD_STR("head"));
 		good = lbd_chain_add_static(&c, LBD_STR("static")) && good;
 		good = lbd_chain_add_copy(&c, lbd_str_c(text)) && good;
+		good = lbd_chain_room(&c, 100000) != NULL && lbd_chain_commit(&c, 1) && good;
 		good = lbd_chain_share(&d, &c) && good;
 		good = lbd_chain_take(&d, &c, 2) && good;
 		if (!good && !c.failed && !d.failed)
@@ -180,6 +209,7 @@ main(void)
 	lent();
 	copies();
 	neighbours();
+	rooms();
 	vectors();
 	no_memory();
 	return done_testing();
