@@ -151,15 +151,19 @@ lbd_str_to_u64(struct lbd_str s, uint64_t max, uint64_t *out)
 size_t
 lbd_u64_to_str(uint64_t v, char *p)
 {
+	static const char pairs[] =
+		"0001020304050607080910111213141516171819202122232425262728293031323334"
+		"3536373839404142434445464748495051525354555657585960616263646566676869"
+		"707172737475767778798081828384858687888990919293949596979899";
 	char digits[20];
-	size_t n = 0;
-	size_t i;
+	size_t at = sizeof(digits);
 
-	do {
-		digits[n++] = (char)('0' + v % 10);
-		v /= 10;
-	} while (v > 0);
-	for (i = 0; i < n; i++)
-		p[i] = digits[n - 1 - i];
-	return n;
+	for (; v >= 100; v /= 100)
+		memcpy(digits + (at -= 2), pairs + v % 100 * 2, 2);
+	if (v >= 10)
+		memcpy(digits + (at -= 2), pairs + v * 2, 2);
+	else
+		digits[--at] = (char)('0' + v);
+	memcpy(p, digits + at, sizeof(digits) - at);
+	return sizeof(digits) - at;
 }

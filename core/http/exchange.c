@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "core/base/ascii.h"
 #include "core/http/uri.h"
 #include "core/os/clock.h"
 
@@ -89,7 +90,6 @@ exchange_new(struct client *cl, size_t head)
 	size_t size = http_main->exchange_size;
 	struct lbd_pool *pool = lbd_pool_create(LBD_MAX(size + head + 1024, (size_t)POOL_BLOCK));
 	struct exchange *x = pool == NULL ? NULL : lbd_pool_zalloc(pool, size);
-	struct config *conf = http_main->config;
 
 	if (x == NULL) {
 		lbd_pool_destroy(&pool);
@@ -97,16 +97,7 @@ exchange_new(struct client *cl, size_t head)
 	}
 	x->pub.pool = pool;
 	x->pub.log = &x->log;
-	x->pub.ctx = lbd_pool_alloc(pool, sizeof(void *) * conf->module_count);
-	if (x->pub.ctx == NULL) {
-		lbd_pool_destroy(&pool);
-		return NULL;
-	}
-	for (unsigned i = 0; i < conf->module_count; i++) {
-		uint32_t at = http_main->ctx_offsets[i];
-
-		x->pub.ctx[i] = at == 0 ? NULL : (char *)x + at;
-	}
+	x->pub.ctx_at = http_main->ctx_offsets;
 	x->vars = (void *)((char *)x + http_main->vars_offset);
 	x->client = cl;
 	x->start_ms = loop_now(conn_loop) - client_spent(cl);
@@ -154,6 +145,7 @@ exchange_target(struct exchange *x, const struct h1_request *r, struct h1_error 
 {
 	struct http_target *t = &x->target;
 	char *host;
+	size_t i;
 
 	if (target_parse(r, t, e) != PARSE_DONE)
 		return PARSE_BAD;
@@ -161,18 +153,13 @@ exchange_target(struct exchange *x, const struct h1_request *r, struct h1_error 
 	x->pub.args = t->query;
 	x->pub.has_args = t->has_query;
 	x->pub.host_port = t->host_port;
+	x->pub.host = t->host;
+	if (LBD_LIKELY(!t->host_has_upper))
+		return PARSE_DONE;
 	host = lbd_pool_bytes(x->pub.pool, t->host.n);
-	if (host != NULL) {
-		size_t n = t->host.n;
-
-		for (size_t i = 0; i < n; i++)
-			host[i] = (t->host.p[i] >= 'A' && t->host.p[i] <= 'Z')
-					  ? (char)(t->host.p[i] | 0x20)
-					  : t->host.p[i];
-		if (n > 1 && host[n - 1] == '.')
-			n--; /* a fully qualified name is the same name */
-		x->pub.host = lbd_str(host, n);
-	}
+	for (i = 0; host != NULL && i < t->host.n; i++)
+		host[i] = ascii_lower(t->host.p[i]);
+	x->pub.host = lbd_str(host, host == NULL ? 0 : t->host.n);
 	return PARSE_DONE;
 }
 
@@ -180,16 +167,17 @@ static enum parse_rc
 exchange_uri(struct exchange *x, struct h1_error *e)
 {
 	struct lbd_str raw = x->pub.raw_path;
-	char *out = lbd_pool_bytes(x->pub.pool, raw.n);
+	char *out;
 	size_t n;
 	bool simple;
 
-	if (out == NULL)
-		return PARSE_DONE; /* the pool's failure is noticed by the caller */
-	if (raw.n == 1 && raw.p[0] == '*') {
+	if (LBD_LIKELY(uri_is_simple(raw, x->c->merge_slashes))) { /* "*" is, too */
 		x->pub.uri = raw;
 		return PARSE_DONE;
 	}
+	out = lbd_pool_bytes(x->pub.pool, raw.n);
+	if (out == NULL)
+		return PARSE_DONE; /* the pool's failure is noticed by the caller */
 	if (uri_normalise(raw, x->c->merge_slashes, out, &n, &simple, e) != PARSE_DONE)
 		return PARSE_BAD;
 	x->pub.uri = simple ? raw : lbd_str(out, n);
@@ -232,7 +220,7 @@ exchange_create(struct client *cl, struct lbd_str head, unsigned lines)
 	struct exchange *x = exchange_new(cl, room);
 	struct h1_request r = { .fields = { NULL, 0, lines } };
 	struct h1_error e = { 400, "malformed request" };
-	struct lbd_captures caps = { 0 };
+	struct lbd_captures caps;
 	const struct lbd_regex *re = NULL;
 	unsigned options;
 	char *copy;
@@ -259,6 +247,7 @@ exchange_create(struct client *cl, struct lbd_str head, unsigned lines)
 		exchange_target(x, &r, &e) != PARSE_DONE)
 		return exchange_refused(x, &e);
 	exchange_take_framing(x);
+	caps.n = 0;
 	x->server = route_server(cl->port, x->pub.host, &caps, &re);
 	exchange_use(x, NULL);
 	if (caps.n > 0)

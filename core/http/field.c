@@ -276,6 +276,16 @@ lbd_fields_add(struct lbd_fields *f, struct lbd_pool *pool, struct lbd_str name,
 	return true;
 }
 
+bool
+lbd_fields_append(struct lbd_fields *f, struct lbd_pool *pool, const struct lbd_field *field)
+{
+	if (f->n == f->cap && !fields_grow(f, pool))
+		return false;
+	f->v[f->n] = *field;
+	f->v[f->n++].flags = 0;
+	return true;
+}
+
 void
 lbd_fields_remove(struct lbd_fields *f, enum lbd_field_id id)
 {

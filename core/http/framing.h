@@ -49,6 +49,7 @@ struct http_target {
 	bool has_query;
 	struct lbd_str host;      /* without port and last dot, as written; may be empty */
 	struct lbd_str host_port; /* with port (if not empty), as it shall be forwarded */
+	bool host_has_upper;      /* ... so that it is not in lower case */
 	struct lbd_str scheme;    /* of an absolute-form target, or empty */
 };
 enum parse_rc target_parse(const struct h1_request *r, struct http_target *out, struct h1_error *e);

@@ -130,16 +130,25 @@ scan_lines(const struct scanner *x, size_t *head)
 	struct h1_scan *s = x->s;
 	const char *end = x->p + x->n;
 	size_t i = s->seen;
+	/* a head of that length is within every limit */
+	size_t safe = LBD_MIN(LBD_MIN(x->limits->line_max, x->limits->field_max),
+		x->limits->head_max);
 	enum parse_rc rc;
 
 	for (;;) {
 		i = (size_t)(text_control(x->p + i, end) - x->p);
-		rc = scan_limits(x, i);
-		if (rc == PARSE_BAD)
-			return rc;
+		if (LBD_UNLIKELY(i + 2 > safe) && scan_limits(x, i) == PARSE_BAD)
+			return PARSE_BAD;
 		/* a CR is looked at together with what follows it */
 		if (i == x->n || (x->p[i] == '\r' && i + 1 == x->n))
 			break;
+		if (LBD_LIKELY(x->p[i] == '\r' && x->p[i + 1] == '\n' && i != s->line_start &&
+			    s->lines <= x->limits->fields_max)) {
+			i += 2;
+			s->line_start = i;
+			s->lines++;
+			continue;
+		}
 		rc = scan_control(x, &i);
 		if (rc == PARSE_BAD)
 			return rc;

@@ -410,7 +410,9 @@ lbd_http_reply_text(struct lbd_http *h, int status, struct lbd_str type, struct 
 	/* a server that sent an X-Accel-Redirect has said what it is */
 	if (type.n > 0 && status_has_body(status) &&
 		lbd_fields_find(&h->reply, LBD_FIELD_CONTENT_TYPE) == NULL)
-		(void)lbd_fields_add(&h->reply, h->pool, LBD_STR("Content-Type"), type);
+		(void)lbd_fields_append(&h->reply, h->pool, &(struct lbd_field){
+			.name = LBD_STR_INIT("Content-Type"), .value = type,
+			.id = LBD_FIELD_CONTENT_TYPE });
 	h->reply_length = (int64_t)text.n;
 	if (LBD_LIKELY(!h->head_sent && !x->reply_done) && reply_head(x, text)) {
 		if (!x->reply_done)

@@ -31,6 +31,10 @@ enum step_id {
 
 static const struct step steps[];
 
+/* By step: the next one with something to do, as hooks of modules are all that some have. */
+static uint8_t next_step[S_END];
+static const struct http_main *next_known; /* the configuration that next_step is of */
+
 static void
 step_set(struct exchange *x, enum step_id id)
 {
@@ -153,11 +157,13 @@ is_body_too_large(const struct exchange *x)
 static enum step_rc
 step_route(struct exchange *x)
 {
-	struct lbd_captures caps = { 0 };
+	struct lbd_captures caps;
 	const struct lbd_regex *re = NULL;
 	bool slash = false;
-	struct http_location *loc = route_location(x->server->tree, x->pub.uri, &caps, &re, &slash);
+	struct http_location *loc;
 
+	caps.n = 0;
+	loc = route_location(x->server->tree, x->pub.uri, &caps, &re, &slash);
 	x->pub.location_rewritten = false;
 	exchange_use(x, loc);
 	if (slash)
@@ -299,11 +305,41 @@ static const struct step steps[] = {
 	[S_END] = { "end", step_end, NULL },
 };
 
+static bool
+is_empty(enum step_id id)
+{
+	switch (id) {
+	case S_POST_READ:
+		return http_main->hooks[LBD_POST_READ].n == 0;
+	case S_PREACCESS:
+		return http_main->hooks[LBD_PREACCESS].n == 0;
+	case S_ACCESS:
+		return http_main->hooks[LBD_ACCESS].n == 0;
+	case S_PRECONTENT:
+		return http_main->hooks[LBD_PRECONTENT].n == 0;
+	default:
+		return false;
+	}
+}
+
+static void
+find_next_steps(void)
+{
+	for (unsigned id = S_POST_READ, next; id < S_END; id++) {
+		for (next = id + 1; is_empty((enum step_id)next); next++)
+			;
+		next_step[id] = (uint8_t)next;
+	}
+	next_known = http_main;
+}
+
 void
 steps_run(struct exchange *x)
 {
 	if (x->in_steps)
 		return;
+	if (LBD_UNLIKELY(next_known != http_main))
+		find_next_steps();
 	x->in_steps = true;
 	for (;;) {
 		const struct step *s = x->step;
@@ -311,7 +347,7 @@ steps_run(struct exchange *x)
 		switch (s->run(x)) {
 		case STEP_NEXT:
 			if (x->step == s)
-				step_set(x, (enum step_id)(s - steps) + 1);
+				step_set(x, (enum step_id)next_step[s - steps]);
 			break;
 		case STEP_JUMP:
 			break;
@@ -335,7 +371,7 @@ steps_run_later(struct exchange *x)
 void
 steps_start(struct exchange *x)
 {
-	step_set(x, S_POST_READ);
+	step_set(x, is_empty(S_POST_READ) ? S_SERVER_REWRITE : S_POST_READ);
 }
 
 void

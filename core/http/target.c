@@ -15,32 +15,39 @@
 
 struct authority {
 	struct lbd_str host, host_port;
-	bool has_port;
+	bool has_port, has_upper;
 };
 
 /*
- * RFC 3986 3.2.2 without percent-encoding and ",": a decoding backend would see another host than
- * the one we route by, and a comma is how joined fields look.
+ * What a byte of a host is.  RFC 3986 3.2.2 without percent-encoding and ",": a decoding backend
+ * would see another host than the one we route by, and a comma is how joined fields look.
  */
-static bool
-is_host_byte(char c)
-{
-	return ascii_is(c, CLASS_UNRESERVED) || (c != '\0' && strchr("!$&'()*+;=", c) != NULL);
-}
+enum host_kind { HOST_NOT = 0, HOST_BYTE = 1, HOST_DOT = 2, HOST_UPPER = 4 };
 
-/* A name or IPv4 address: no empty label but the one after a last dot. */
-static bool
-reg_name_ok(struct lbd_str s)
+static const uint8_t host_kinds[256] = {
+	['0' ... '9'] = HOST_BYTE, ['a' ... 'z'] = HOST_BYTE, ['A' ... 'Z'] = HOST_UPPER,
+	['-'] = HOST_BYTE, ['_'] = HOST_BYTE, ['~'] = HOST_BYTE, ['.'] = HOST_DOT,
+	['!'] = HOST_BYTE, ['$'] = HOST_BYTE, ['&'] = HOST_BYTE, ['\''] = HOST_BYTE,
+	['('] = HOST_BYTE, [')'] = HOST_BYTE, ['*'] = HOST_BYTE, ['+'] = HOST_BYTE,
+	[';'] = HOST_BYTE, ['='] = HOST_BYTE,
+};
+
+/*
+ * The bytes at the front of s that a name or IPv4 address may consist of; it ends before a dot that
+ * would make an empty label, which only the one behind a last dot may be.
+ */
+static size_t
+reg_name_length(struct lbd_str s, unsigned *kinds)
 {
-	bool dot = true;
+	unsigned kind, before = HOST_DOT;
 	size_t i;
 
-	for (i = 0; i < s.n; i++) {
-		if (!is_host_byte(s.p[i]) || (dot && s.p[i] == '.'))
-			return false;
-		dot = s.p[i] == '.';
+	for (i = 0; i < s.n && (kind = host_kinds[(uint8_t)s.p[i]]) != HOST_NOT; i++) {
+		if ((kind & before & HOST_DOT) != 0)
+			break;
+		*kinds |= before = kind;
 	}
-	return true;
+	return i;
 }
 
 /* "[" IPv6 "]"; there is no later version of IP literals to read. */
@@ -60,9 +67,17 @@ ip_literal_ok(struct lbd_str s)
 static bool
 port_ok(struct lbd_str s)
 {
-	uint64_t port;
+	uint32_t port = 0;
+	size_t i;
 
-	return s.n == 0 || lbd_str_to_u64(s, UINT16_MAX, &port);
+	for (i = 0; i < s.n; i++) {
+		if (!ascii_is_digit(s.p[i]))
+			return false;
+		port = port * 10 + (uint32_t)(s.p[i] - '0');
+		if (port > UINT16_MAX)
+			return false;
+	}
+	return true;
 }
 
 /* uri-host [ ":" port ]; the host may be empty.  User information is refused with its "@". */
@@ -70,26 +85,34 @@ static bool
 authority_parse(struct lbd_str s, struct authority *out)
 {
 	bool literal = s.n > 0 && s.p[0] == '[';
-	ptrdiff_t close = literal ? lbd_str_find(s, ']', 0) : 0;
-	ptrdiff_t colon;
 	struct lbd_str port = { NULL, 0 };
+	ptrdiff_t close;
+	unsigned kinds = 0;
+	size_t n;
 
-	if (close < 0)
+	if (literal) {
+		close = lbd_str_find(s, ']', 0);
+		if (close < 0 || !ip_literal_ok(lbd_str_head(s, (size_t)close + 1)))
+			return false;
+		n = (size_t)close + 1;
+		kinds = HOST_UPPER; /* may be there */
+	} else {
+		n = reg_name_length(s, &kinds);
+	}
+	if (n < s.n && s.p[n] != ':')
 		return false;
-	colon = lbd_str_find(s, ':', (size_t)close);
-	out->host = colon < 0 ? s : lbd_str_head(s, (size_t)colon);
-	out->host_port = s;
-	if (colon >= 0)
-		port = lbd_str_skip(s, (size_t)colon + 1);
-	if (!port_ok(port) || !(literal ? ip_literal_ok(out->host) : reg_name_ok(out->host)))
+	if (n < s.n)
+		port = lbd_str_skip(s, n + 1);
+	if (!port_ok(port))
 		return false;
 
+	out->host = lbd_str_head(s, n);
+	out->has_upper = (kinds & HOST_UPPER) != 0;
 	out->has_port = port.n > 0;
-	if (!out->has_port)
-		out->host_port = out->host;
-	if (lbd_str_ends(out->host, LBD_STR(".")))
+	out->host_port = out->has_port ? s : out->host;
+	if (n > 0 && s.p[n - 1] == '.')
 		out->host.n--;
-	return out->host.n > 0 || colon < 0;
+	return out->host.n > 0 || n == s.n;
 }
 
 /* Host of the field, if there is one.  Its rules hold whatever the target says (RFC 9112 3.2). */
@@ -116,6 +139,7 @@ host_field(const struct h1_request *r, struct http_target *out, struct h1_error 
 		return h1_bad(e, 400, "malformed Host (RFC 9112 3.2)");
 	out->host = a.host;
 	out->host_port = a.host_port;
+	out->host_has_upper = a.has_upper;
 	return PARSE_DONE;
 }
 
@@ -140,6 +164,7 @@ authority_form(const struct h1_request *r, struct http_target *out, struct h1_er
 		return h1_bad(e, 400, "CONNECT without host and port (RFC 9112 3.2.3)");
 	out->host = a.host;
 	out->host_port = a.host_port;
+	out->host_has_upper = a.has_upper;
 	return PARSE_DONE;
 }
 
@@ -177,6 +202,7 @@ absolute_form(const struct h1_request *r, struct http_target *out, struct h1_err
 		return h1_bad(e, 400, "malformed authority in the target (RFC 9110 4.2.1)");
 	out->host = a.host;
 	out->host_port = a.host_port;
+	out->host_has_upper = a.has_upper;
 	split_query(lbd_str_skip(rest, n), out);
 	/*
 	 * an empty path is "/", and for OPTIONS without a query the server as a whole (RFC 9112

@@ -82,6 +82,9 @@ LBD_API bool lbd_fields_join(const struct lbd_fields *f, struct lbd_pool *pool, 
 /* Appends; name and value are borrowed (live as long as pool).  False without memory. */
 LBD_API bool lbd_fields_add(struct lbd_fields *f, struct lbd_pool *pool, struct lbd_str name,
 	struct lbd_str value);
+/* The same for a field that is there: name, value and id are taken over, flags are none. */
+LBD_API bool lbd_fields_append(struct lbd_fields *f, struct lbd_pool *pool,
+	const struct lbd_field *field);
 /* Marks all of that id / name removed. */
 LBD_API void lbd_fields_remove(struct lbd_fields *f, enum lbd_field_id id);
 LBD_API void lbd_fields_remove_name(struct lbd_fields *f, struct lbd_str name);
@@ -108,7 +111,7 @@ struct lbd_http {
 	/* the location's targets, with this exchange as context */
 	const struct lbd_log *log;
 	void **conf;                       /* chosen location's structs by slot: lbd_http_conf() */
-	void **ctx;                        /* this exchange's module contexts by slot */
+	const uint32_t *ctx_at;            /* where module contexts lie, by slot: lbd_http_ctx() */
 
 	/* The request, as accepted. */
 	struct lbd_str line;               /* request line without CRLF */
@@ -158,7 +161,9 @@ struct lbd_http {
 };
 
 #define lbd_http_conf(type, x, module) ((type *)(x)->conf[(module)->slot])
-#define lbd_http_ctx(type, x, module) ((type *)(x)->ctx[(module)->slot])
+/* For a module with a context (ctx_size is not 0). */
+#define lbd_http_ctx(type, x, module) \
+	((type *)((uintptr_t)(x) + (x)->ctx_at[(module)->slot]))
 
 enum lbd_hook_rc {
 	LBD_NEXT,   /* go on with the next hook */

@@ -4,6 +4,8 @@
  * Strings: comparing, searching, splitting, numbers.
  */
 
+#include <stdio.h>
+
 #include <lbd/str.h>
 
 #include "core/base/ascii.h"
@@ -73,6 +75,12 @@ numbers(void)
 	is_int(lbd_u64_to_str(v, p), 20, "and has 20 digits");
 	is_bytes(p, 20, "18446744073709551615", 20, "the same ones");
 	is_int(lbd_u64_to_str(0, p), 1, "zero has one");
+	for (v = 1; v < UINT64_MAX / 10; v = v * 10 + 7) {
+		char want[24];
+		int n = snprintf(want, sizeof(want), "%llu", (unsigned long long)v);
+
+		is_bytes(p, lbd_u64_to_str(v, p), want, (size_t)n, "%s", want);
+	}
 	v = 7;
 	for (i = 0; i < LBD_ARRAY_LEN(wrong); i++)
 		ok(!lbd_str_to_u64(lbd_str_c(wrong[i]), UINT64_MAX, &v), "\"%s\" is refused",

@@ -112,7 +112,8 @@ test_lists(void)
 	lbd_fields_add(&f, pool, LBD_STR("Host"), LBD_STR("h"));
 	lbd_fields_add(&f, pool, LBD_STR("X-A"), LBD_STR("1"));
 	lbd_fields_add(&f, pool, LBD_STR("x-a"), LBD_STR(""));
-	lbd_fields_add(&f, pool, LBD_STR("X-a"), LBD_STR("3"));
+	lbd_fields_append(&f, pool, &(struct lbd_field){ .name = LBD_STR_INIT("X-a"),
+		.value = LBD_STR_INIT("3"), .flags = LBD_FIELD_REMOVED });
 	lbd_fields_add(&f, pool, LBD_STR("Cookie"), LBD_STR("a=1"));
 	lbd_fields_add(&f, pool, LBD_STR("cookie"), LBD_STR("b=2"));
 	lbd_fields_add(&f, pool, LBD_STR("Empty"), LBD_STR(""));
