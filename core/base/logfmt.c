@@ -6,6 +6,10 @@
 
 #include <stdio.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "core/base/logfmt.h"
 
 #define PRINTF_MAX 4096
@@ -79,47 +83,112 @@ logfmt_printf(struct logfmt *f, const char *fmt, ...)
 	va_end(ap);
 }
 
-static bool
-is_plain(uint8_t c)
+/* Bytes that stand for themselves: in a log line, and between quotation marks. */
+enum { PLAIN = 1, PLAIN_QUOTED = 2, PLAIN_BOTH = PLAIN | PLAIN_QUOTED };
+
+static const uint8_t plain[256] = {
+	[' '] = PLAIN_BOTH, ['!'] = PLAIN_BOTH, ['"'] = PLAIN, ['#' ... '['] = PLAIN_BOTH,
+	['\\'] = PLAIN, [']' ... '~'] = PLAIN_BOTH,
+};
+
+#ifdef __SSE2__
+/* Bit i is set when byte i is not PLAIN_QUOTED. */
+static inline unsigned
+odd_bytes(__m128i b)
 {
-	return c >= 0x20 && c <= 0x7e;
+	/* as signed bytes those above 0x7f are less than 0x20, too */
+	__m128i control = _mm_or_si128(_mm_cmplt_epi8(b, _mm_set1_epi8(0x20)),
+		_mm_cmpeq_epi8(b, _mm_set1_epi8(0x7f)));
+	__m128i quote = _mm_or_si128(_mm_cmpeq_epi8(b, _mm_set1_epi8('"')),
+		_mm_cmpeq_epi8(b, _mm_set1_epi8('\\')));
+
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(control, quote));
 }
 
-static void
-escape(struct logfmt *f, struct lbd_str s, bool quoted)
+/* Copies whole blocks of PLAIN_QUOTED bytes at the front of n; returns how much. */
+static size_t
+copy_blocks(char *to, const char *p, size_t n)
 {
 	size_t i = 0;
 
-	while (i < s.n && !f->cut) {
-		size_t from = i;
+	for (; n - i >= 16; i += 16) {
+		__m128i b = _mm_loadu_si128((const void *)(p + i));
+
+		if (odd_bytes(b) != 0)
+			return i;
+		_mm_storeu_si128((void *)(to + i), b);
+	}
+	if (n - i >= 8) {
+		__m128i b = _mm_loadl_epi64((const void *)(p + i));
+
+		if ((odd_bytes(b) & 0xff) != 0)
+			return i;
+		_mm_storel_epi64((void *)(to + i), b);
+		i += 8;
+	}
+	return i;
+}
+#else
+static size_t
+copy_blocks(char *to, const char *p, size_t n)
+{
+	(void)to;
+	(void)p;
+	(void)n;
+	return 0;
+}
+#endif
+
+/* Copies from p what is plain and has room; returns how much. */
+static size_t
+copy_plain(struct logfmt *f, const char *p, size_t n, uint8_t kind)
+{
+	char *to = f->p + f->n;
+	size_t i;
+
+	n = LBD_MIN(n, f->size - f->n);
+	for (i = copy_blocks(to, p, n); i < n && (plain[(uint8_t)p[i]] & kind) != 0; i++)
+		to[i] = p[i];
+	f->n += i;
+	return i;
+}
+
+static void
+escape(struct logfmt *f, struct lbd_str s, uint8_t kind)
+{
+	size_t i = 0;
+
+	while (i < s.n) {
 		uint8_t c;
 		char x[4];
 
-		while (i < s.n && is_plain((uint8_t)s.p[i]) &&
-		       !(quoted && (s.p[i] == '"' || s.p[i] == '\\')))
-			i++;
-		logfmt_raw(f, lbd_str(s.p + from, i - from));
+		i += copy_plain(f, s.p + i, s.n - i, kind);
 		if (i == s.n)
 			break;
+		if (f->n == f->size) {
+			f->cut = true;
+			break;
+		}
 		c = (uint8_t)s.p[i++];
 		x[0] = '\\';
 		x[1] = 'x';
 		x[2] = hex_upper[c >> 4];
 		x[3] = hex_upper[c & 15];
-		put_whole(f, x, sizeof(x));
+		if (!put_whole(f, x, sizeof(x)))
+			break;
 	}
 }
 
 void
 logfmt_escape(struct logfmt *f, struct lbd_str s)
 {
-	escape(f, s, false);
+	escape(f, s, PLAIN);
 }
 
 void
 logfmt_escape_quoted(struct logfmt *f, struct lbd_str s)
 {
-	escape(f, s, true);
+	escape(f, s, PLAIN_QUOTED);
 }
 
 /* The length of the valid UTF-8 sequence of 2 to 4 bytes at p (RFC 3629), or 0. */
@@ -180,9 +249,13 @@ logfmt_json(struct logfmt *f, struct lbd_str s)
 	size_t n;
 
 	while (i < s.n && !f->cut) {
-		uint8_t c = (uint8_t)s.p[i];
+		uint8_t c;
 
-		n = is_plain(c) && c != '"' && c != '\\' ? 1 : 0;
+		i += copy_plain(f, s.p + i, s.n - i, PLAIN_QUOTED);
+		if (i == s.n)
+			break;
+		c = (uint8_t)s.p[i];
+		n = (plain[c] & PLAIN_QUOTED) != 0 ? 1 : 0; /* there was no room for it */
 		if (c >= 0x80)
 			n = utf8_sequence((const uint8_t *)s.p + i, s.n - i);
 		if (n > 0)

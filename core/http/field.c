@@ -180,7 +180,8 @@ lbd_fields_find(const struct lbd_fields *f, enum lbd_field_id id)
 static bool
 is_named(const struct lbd_field *f, struct lbd_str name)
 {
-	return (f->flags & LBD_FIELD_REMOVED) == 0 && lbd_str_ieq(f->name, name);
+	return f->name.n == name.n && (f->flags & LBD_FIELD_REMOVED) == 0 &&
+		lbd_str_ieq(f->name, name);
 }
 
 struct lbd_field *

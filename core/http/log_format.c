@@ -11,7 +11,7 @@
 
 #include "core/http/access_log.h"
 #include "core/http/exchange.h"
-#include "core/var/var.h"
+#include "core/var/value.h"
 
 enum escape { ESCAPE_DEFAULT, ESCAPE_JSON, ESCAPE_NONE };
 
@@ -151,16 +151,16 @@ log_format_set(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 void
 log_format_write(const struct log_format *fmt, struct exchange *x, struct logfmt *out)
 {
-	unsigned n = value_parts(fmt->text);
+	const struct lbd_value *v = fmt->text;
 
-	for (unsigned i = 0; i < n; i++) {
+	for (const struct value_part *part = v->parts; part < v->parts + v->n; part++) {
 		struct lbd_str s = LBD_STR("");
 
-		if (value_part_literal(fmt->text, i, &s)) {
-			logfmt_raw(out, s);
+		if (!part->is_var) {
+			logfmt_raw(out, part->text);
 			continue;
 		}
-		if (!value_part_get(fmt->text, i, x, x->pub.pool, &s)) {
+		if (!part->var->get(x, x->pub.pool, part->var, part->text, &s)) {
 			if (fmt->escape == ESCAPE_DEFAULT)
 				logfmt_char(out, '-');
 			continue;

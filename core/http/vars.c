@@ -37,8 +37,19 @@ var_u64(struct lbd_pool *pool, struct lbd_str *out, uint64_t n)
 bool
 var_seconds(struct lbd_pool *pool, struct lbd_str *out, uint64_t ms)
 {
-	return var_print(pool, out, "%llu.%03u", (unsigned long long)(ms / 1000),
-		(unsigned)(ms % 1000));
+	char *p = lbd_pool_bytes(pool, 24);
+	unsigned rest = (unsigned)(ms % 1000);
+	size_t n;
+
+	if (p == NULL)
+		return false;
+	n = lbd_u64_to_str(ms / 1000, p);
+	p[n++] = '.';
+	p[n++] = (char)('0' + rest / 100);
+	p[n++] = (char)('0' + rest / 10 % 10);
+	p[n++] = (char)('0' + rest % 10);
+	*out = lbd_str(p, n);
+	return true;
 }
 
 bool

@@ -154,6 +154,21 @@ status_so_far(const struct exchange *x)
 	return x->override_status > 0 ? x->override_status : x->error_status;
 }
 
+/* Three digits, also of the 0 that stands for none. */
+static bool
+var_status(struct lbd_pool *pool, struct lbd_str *out, unsigned status)
+{
+	char *p = lbd_pool_bytes(pool, 3);
+
+	if (p == NULL)
+		return false;
+	p[0] = (char)('0' + status / 100 % 10);
+	p[1] = (char)('0' + status / 10 % 10);
+	p[2] = (char)('0' + status % 10);
+	*out = lbd_str(p, 3);
+	return true;
+}
+
 bool
 var_request_number(void *subject, struct lbd_pool *pool, const struct lbd_variable *v,
 	struct lbd_str rest, struct lbd_str *out)
@@ -167,7 +182,7 @@ var_request_number(void *subject, struct lbd_pool *pool, const struct lbd_variab
 	case V_REQUEST_TIME:
 		return var_seconds(pool, out, lbd_http_now(&x->pub) - x->start_ms);
 	case V_STATUS:
-		return var_print(pool, out, "%03d", status_so_far(x));
+		return var_status(pool, out, (unsigned)status_so_far(x));
 	case V_BYTES_SENT:
 		return var_u64(pool, out, x->head_bytes + x->body_bytes);
 	case V_BODY_BYTES_SENT:
@@ -256,14 +271,22 @@ bool
 var_find_field(const struct lbd_fields *f, struct lbd_pool *pool, struct lbd_str rest,
 	struct lbd_str *out)
 {
+	bool underscores = false;
+	enum lbd_field_id id;
 	char name[128];
 
 	if (f == NULL || rest.n == 0 || rest.n > sizeof(name))
 		return false;
-	for (size_t i = 0; i < rest.n; i++)
+	for (size_t i = 0; i < rest.n; i++) {
+		underscores |= rest.p[i] == '_';
 		name[i] = rest.p[i] == '_' ? '-' : rest.p[i];
-	if (lbd_fields_join(f, pool, lbd_str(name, rest.n), out) && out->p != NULL)
+	}
+	id = lbd_field_id_of(lbd_str(name, rest.n));
+	if ((id == LBD_FIELD_OTHER || lbd_fields_find(f, id) != NULL) &&
+		lbd_fields_join(f, pool, lbd_str(name, rest.n), out) && out->p != NULL)
 		return true;
+	if (!underscores)
+		return false;
 	/* the name has underscores of its own */
 	return lbd_fields_join(f, pool, rest, out) && out->p != NULL;
 }

@@ -236,31 +236,3 @@ lbd_value_eval(const struct lbd_value *v, void *subject, struct lbd_pool *pool, 
 	}
 	return true;
 }
-
-unsigned
-value_parts(const struct lbd_value *v)
-{
-	return v->n;
-}
-
-bool
-value_part_literal(const struct lbd_value *v, unsigned i, struct lbd_str *text)
-{
-	if (v->parts[i].is_var)
-		return false;
-	*text = v->parts[i].text;
-	return true;
-}
-
-bool
-value_part_get(const struct lbd_value *v, unsigned i, void *subject, struct lbd_pool *pool,
-	struct lbd_str *text)
-{
-	const struct value_part *part = &v->parts[i];
-
-	if (!part->is_var) {
-		*text = part->text;
-		return true;
-	}
-	return part->var->get(subject, pool, part->var, part->text, text);
-}

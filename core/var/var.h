@@ -56,11 +56,4 @@ void var_set_capture_get(struct config *c,
 			 bool (*get)(void *, struct lbd_pool *, const struct lbd_variable *,
 				     struct lbd_str, struct lbd_str *));
 
-/* Parts of a compiled value, for those who escape each one themselves (log formats). */
-unsigned value_parts(const struct lbd_value *v);
-/* Literal text (true) or a variable: its current text, *found false when it has none. */
-bool value_part_literal(const struct lbd_value *v, unsigned i, struct lbd_str *text);
-bool value_part_get(const struct lbd_value *v, unsigned i, void *subject, struct lbd_pool *pool,
-	struct lbd_str *text);
-
 #endif

@@ -5,7 +5,7 @@
  * computed, and what is said about a name that is not there.
  */
 
-#include "core/var/var.h"
+#include "core/var/value.h"
 #include "t/10-unit/config/conf_test.h"
 
 #include "core/base/fail.h"
@@ -176,12 +176,11 @@ test_parts(void)
 	const struct lbd_value *v = value_of(c);
 	struct lbd_str t;
 
-	is_int(value_parts(v), 3, "three parts");
-	ok(value_part_literal(v, 0, &t), "a literal");
-	is_str(t, "a", "its text");
-	ok(!value_part_literal(v, 1, &t), "not a literal");
-	ok(value_part_get(v, 1, &s, pool, &t), "a variable with a text");
-	ok(!value_part_get(v, 2, &s, pool, &t), "a variable without");
+	is_int(v->n, 3, "three parts");
+	ok(!v->parts[0].is_var, "a literal");
+	is_str(v->parts[0].text, "a", "its text");
+	ok(lbd_value_eval(v, &s, pool, &t), "computed");
+	is_str(t, "ah", "a variable with a text, one without");
 	ok(!lbd_value_const(v, &t), "not constant");
 	is_str(lbd_value_source(v), "a$host$nothing", "as written");
 	is_int(s.gets, 1, "one call per use");
