@@ -180,7 +180,12 @@ take_name(struct cursor *c, struct lbd_field *f, unsigned *kinds)
 	const char *p = c->p;
 	unsigned kind;
 
-	for (*kinds = 0; p < c->end && (kind = name_kinds[(uint8_t)*p]) != NAME_NOT; p++)
+	*kinds = 0;
+	if (LBD_LIKELY(c->end - p >= TEXT_BLOCK)) {
+		p += text_plain_name(p);
+		*kinds = p == c->p ? 0 : NAME_PLAIN;
+	}
+	for (; p < c->end && (kind = name_kinds[(uint8_t)*p]) != NAME_NOT; p++)
 		*kinds |= kind;
 	if (p == c->p || p == c->end || *p != ':')
 		return refuse_name(c, p);

@@ -39,6 +39,23 @@ text_hits8(const char *p, uint8_t limit)
 	return text_hits(_mm_loadl_epi64((const void *)p), limit) & 0xff;
 }
 
+/* Letters, digits and "-" at the front of TEXT_BLOCK bytes. */
+static inline size_t
+text_plain_name(const char *p)
+{
+	const __m128i b = _mm_loadu_si128((const void *)p);
+	const __m128i lower = _mm_or_si128(b, _mm_set1_epi8(0x20));
+	/* a range of n values is moved to the lowest ones of a signed byte */
+	const __m128i alpha = _mm_cmplt_epi8(_mm_add_epi8(lower, _mm_set1_epi8(0x80 - 'a')),
+		_mm_set1_epi8(-128 + 26));
+	const __m128i digit = _mm_cmplt_epi8(_mm_add_epi8(b, _mm_set1_epi8(0x80 - '0')),
+		_mm_set1_epi8(-128 + 10));
+	const __m128i dash = _mm_cmpeq_epi8(b, _mm_set1_epi8('-'));
+	const __m128i plain = _mm_or_si128(_mm_or_si128(alpha, digit), dash);
+
+	return (size_t)__builtin_ctz(~(unsigned)_mm_movemask_epi8(plain));
+}
+
 /* First byte in p..end that is below limit or DEL, or end.  The last block overlaps another. */
 static inline const char *
 text_below(const char *p, const char *end, uint8_t limit)
@@ -68,6 +85,13 @@ text_below(const char *p, const char *end, uint8_t limit)
 }
 
 #else
+
+static inline size_t
+text_plain_name(const char *p)
+{
+	(void)p;
+	return 0; /* the caller goes on byte by byte */
+}
 
 typedef uint8_t text_block __attribute__((vector_size(TEXT_BLOCK)));
 

@@ -18,36 +18,71 @@ struct out {
 	bool failed;
 };
 
+/* Makes room for n more bytes.  False without memory. */
+static bool
+out_grow(struct out *o, size_t n)
+{
+	size_t size = LBD_MAX((o->n + n) * 2, (size_t)1024);
+	struct lbd_buf *bigger = o->failed ? NULL : lbd_buf_create(size);
+
+	if (bigger == NULL) {
+		o->failed = true;
+		return false;
+	}
+	if (o->n > 0)
+		memcpy(bigger->data, o->b->data, o->n);
+	lbd_buf_unref(&o->b);
+	o->b = bigger;
+	return true;
+}
+
+static inline bool
+out_room(struct out *o, size_t n)
+{
+	if (LBD_LIKELY(o->b != NULL && o->b->size - o->n >= n))
+		return true;
+	return out_grow(o, n);
+}
+
 static void
 put(struct out *o, struct lbd_str s)
 {
-	if (o->failed)
+	if (s.n == 0 || !out_room(o, s.n))
 		return;
-	if (o->b == NULL || o->b->size - o->n < s.n) {
-		size_t size = LBD_MAX((o->n + s.n) * 2, (size_t)1024);
-		struct lbd_buf *bigger = lbd_buf_create(size);
+	memcpy(o->b->data + o->n, s.p, s.n);
+	o->n += s.n;
+}
 
-		if (bigger == NULL) {
-			o->failed = true;
-			return;
-		}
-		if (o->n > 0)
-			memcpy(bigger->data, o->b->data, o->n);
-		lbd_buf_unref(&o->b);
-		o->b = bigger;
-	}
+/* s, and the end of a line. */
+static void
+put_line_end(struct out *o, struct lbd_str s)
+{
+	if (!out_room(o, s.n + 2))
+		return;
 	if (s.n > 0)
 		memcpy(o->b->data + o->n, s.p, s.n);
 	o->n += s.n;
+	memcpy(o->b->data + o->n, "\r\n", 2);
+	o->n += 2;
 }
 
 static void
 put_field(struct out *o, struct lbd_str name, struct lbd_str value)
 {
-	put(o, name);
-	put(o, LBD_STR(": "));
-	put(o, value);
-	put(o, LBD_STR("\r\n"));
+	char *p;
+
+	if (!out_room(o, name.n + value.n + 4))
+		return;
+	p = o->b->data + o->n;
+	memcpy(p, name.p, name.n);
+	p += name.n;
+	memcpy(p, ": ", 2);
+	p += 2;
+	if (value.n > 0)
+		memcpy(p, value.p, value.n);
+	p += value.n;
+	memcpy(p, "\r\n", 2);
+	o->n += name.n + value.n + 4;
 }
 
 /* Fields of the request that end here, beside those Connection names. */
@@ -112,22 +147,62 @@ is_named_by_connection(const struct lbd_fields *f, struct lbd_str name)
 	return false;
 }
 
-/* The client's fields that pass. */
+static bool
+is_passed(const struct proxy *p, const struct lbd_field *field, bool others)
+{
+	return (field->flags & LBD_FIELD_REMOVED) == 0 && !is_hop_field(field->id) &&
+		!proxy_names_has(&p->conf->plan->names, field) &&
+		!(others && is_named_by_connection(&p->x->request, field->name));
+}
+
+/* Name and value stand in memory as they are written. */
+static bool
+is_written_out(const struct lbd_field *f)
+{
+	const char *colon = f->name.p + f->name.n;
+
+	return f->value.p == colon + 2 && memcmp(colon, ": ", 2) == 0;
+}
+
+/* The end of f's value, when f begins a line behind what ends at end; else NULL. */
+static const char *
+goes_on(const struct lbd_field *f, const char *end)
+{
+	if (f->name.p != end + 2 || memcmp(end, "\r\n", 2) != 0 || !is_written_out(f))
+		return NULL;
+	return f->value.p + f->value.n;
+}
+
+/* The client's fields that pass: those that stand together as they came are copied together. */
 static void
 put_client_fields(struct out *o, const struct proxy *p)
 {
 	const struct lbd_fields *f = &p->x->request;
+	const char *start = NULL, *end = NULL, *next;
 	bool others = names_others(f);
 
 	for (uint32_t i = 0; i < f->n; i++) {
 		const struct lbd_field *field = &f->v[i];
 
-		if ((field->flags & LBD_FIELD_REMOVED) != 0 || is_hop_field(field->id) ||
-		    proxy_names_has(&p->conf->plan->names, field) ||
-		    (others && is_named_by_connection(f, field->name)))
+		if (!is_passed(p, field, others))
 			continue;
-		put_field(o, field->name, field->value);
+		next = start == NULL ? NULL : goes_on(field, end);
+		if (next != NULL) {
+			end = next;
+			continue;
+		}
+		if (start != NULL)
+			put_line_end(o, lbd_str(start, (size_t)(end - start)));
+		start = NULL;
+		if (is_written_out(field)) {
+			start = field->name.p;
+			end = field->value.p + field->value.n;
+		} else {
+			put_field(o, field->name, field->value);
+		}
 	}
+	if (start != NULL)
+		put_line_end(o, lbd_str(start, (size_t)(end - start)));
 }
 
 /* What proxy_set_header lines say about the connection itself. */

@@ -69,8 +69,9 @@ pass_field(struct proxy *p, const struct lbd_field *f)
 
 	x->reply_no_date = x->reply_no_date || f->id == LBD_FIELD_DATE;
 	x->reply_no_server = x->reply_no_server || f->id == LBD_FIELD_SERVER;
-	(void)lbd_fields_add(&x->reply, x->pool, f->name,
-			     field_value(p, f)); /* a failed pool cuts the reply */
+	/* a failed pool cuts the reply */
+	(void)lbd_fields_append(&x->reply, x->pool, &(struct lbd_field){
+		.name = f->name, .value = field_value(p, f), .id = f->id });
 }
 
 static void

@@ -38,6 +38,29 @@ wrong_places(size_t n, uint8_t c)
 	return wrong;
 }
 
+/* Names of letters, digits and "-": where the vectors give up, and what they never take. */
+static unsigned
+wrong_names(void)
+{
+	unsigned wrong = 0;
+
+	for (unsigned c = 0; c < 256; c++) {
+		bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+			(c >= 'A' && c <= 'Z') || c == '-';
+
+		for (size_t at = 0; at < TEXT_BLOCK; at++) {
+			char p[TEXT_BLOCK];
+			size_t n;
+
+			memset(p, 'x', sizeof(p));
+			p[at] = (char)c;
+			n = text_plain_name(p);
+			wrong += n > (plain ? TEXT_BLOCK : at);
+		}
+	}
+	return wrong;
+}
+
 int
 main(void)
 {
@@ -51,5 +74,6 @@ main(void)
 		wrong += wrong_places(7, (uint8_t)c) + wrong_places(13, (uint8_t)c) +
 			wrong_places(33, (uint8_t)c);
 	is_int(wrong, 0, "every byte");
+	is_int(wrong_names(), 0, "a name holds nothing else");
 	return done_testing();
 }
