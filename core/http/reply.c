@@ -160,6 +160,106 @@ reply_own_lines(const struct exchange *x, struct lbd_str *lines)
 }
 
 /*
+ * Heads that nothing but status, type and length make differ, as those of "return" and of error
+ * pages do, are kept for the rest of the second and copied.
+ */
+struct kept_head {
+	const struct http_conf *c; /* NULL: none is kept */
+	time_t second;
+	uint64_t length;
+	uint16_t status, type_n, n;
+	char type[64], p[512];
+};
+
+static const struct lbd_str content_type = LBD_STR_INIT("Content-Type");
+
+/* The place where x's head may be found or kept; NULL: it is not of that kind. */
+static struct kept_head *
+kept_place(const struct exchange *x)
+{
+	static struct kept_head kept[8];
+	const struct lbd_http *h = &x->pub;
+	const struct lbd_field *f = h->reply.v;
+
+	if (h->reply.n != 1 || f->name.p != content_type.p || f->flags != 0 ||
+		f->value.n > sizeof(kept[0].type) || h->reason.n > 0 || h->reply_no_server ||
+		h->reply_no_date || h->version != 11 || !x->keep_alive || h->reply_length < 0 ||
+		x->reply_chunked || !status_has_body(h->status) ||
+		x->c->server_tokens == TOKENS_CUSTOM || x->c->keepalive_header > 0)
+		return NULL;
+	return &kept[((uintptr_t)x->c / 64 + h->status) % LBD_ARRAY_LEN(kept)];
+}
+
+static bool
+kept_is(const struct kept_head *k, const struct exchange *x)
+{
+	const struct lbd_http *h = &x->pub;
+
+	return k->c == x->c && k->second == clock_wall_s() && k->status == h->status &&
+		k->length == (uint64_t)h->reply_length &&
+		lbd_str_eq(h->reply.v->value, lbd_str(k->type, k->type_n));
+}
+
+/* Keeps the n bytes of x's head, which are the chain's from offset on. */
+static void
+kept_set(struct kept_head *k, const struct exchange *x, const struct lbd_chain *from,
+	size_t offset, size_t n)
+{
+	const struct lbd_http *h = &x->pub;
+
+	k->c = NULL;
+	if (n > sizeof(k->p) || lbd_chain_read(from, offset, k->p, n) != n)
+		return;
+	k->c = x->c;
+	k->second = clock_wall_s();
+	k->status = h->status;
+	k->length = (uint64_t)h->reply_length;
+	k->n = (uint16_t)n;
+	k->type_n = (uint16_t)h->reply.v->value.n;
+	memcpy(k->type, h->reply.v->value.p, k->type_n);
+}
+
+static bool
+kept_queue(const struct kept_head *k, struct lbd_chain *out, struct lbd_str body)
+{
+	char *p = lbd_chain_room(out, k->n + body.n);
+
+	if (p == NULL)
+		return false;
+	memcpy(p, k->p, k->n);
+	if (body.n > 0)
+		memcpy(p + k->n, body.p, body.n);
+	return lbd_chain_commit(out, k->n + body.n);
+}
+
+/* Appends head and body to out. */
+static bool
+reply_write(struct exchange *x, struct lbd_chain *out, struct lbd_str body)
+{
+	struct lbd_http *h = &x->pub;
+	struct kept_head *kept = kept_place(x);
+	char connection[80], length[64];
+	struct lbd_str lines[10];
+	struct h1_head head = { .version = 11, .fields = &h->reply, .lines = lines, .body = body };
+	size_t before = out->n;
+	unsigned n;
+
+	if (kept != NULL && kept_is(kept, x))
+		return kept_queue(kept, out, body);
+	head.status = h->status;
+	head.reason = h->reason;
+	n = reply_own_lines(x, lines);
+	lines[n++] = reply_length(x, length);
+	lines[n++] = reply_connection(x, connection, sizeof(connection));
+	head.line_count = n;
+	if (h1_write_response(out, &head) != H1_WRITTEN)
+		return false;
+	if (kept != NULL)
+		kept_set(kept, x, out, before, out->n - before - body.n);
+	return true;
+}
+
+/*
  * Queues the head, and body with it where that is possible: then it is counted, and true is
  * returned.
  */
@@ -169,12 +269,8 @@ reply_head(struct exchange *x, struct lbd_str body)
 	struct lbd_http *h = &x->pub;
 	const struct phase_hooks *hooks = &http_main->hooks[LBD_REPLY_HEAD];
 	struct conn *c = &x->client->conn;
-	char connection[80], length[64];
-	struct lbd_str lines[10];
-	struct h1_head head = { .version = 11, .fields = &h->reply, .lines = lines };
 	struct lbd_chain *out;
 	size_t before;
-	unsigned n;
 
 	if (x->override_status > 0)
 		h->status = (uint16_t)x->override_status;
@@ -185,28 +281,22 @@ reply_head(struct exchange *x, struct lbd_str body)
 	for (unsigned i = 0; i < hooks->n; i++)
 		(void)hooks->v[i]->fn(h);
 	reply_framing(x);
-	head.status = h->status;
-	head.reason = h->reason;
-	n = reply_own_lines(x, lines);
-	lines[n++] = reply_length(x, length);
-	lines[n++] = reply_connection(x, connection, sizeof(connection));
-	head.line_count = n;
-	if (!x->reply_no_body && !x->reply_chunked && x->reply_left == body.n &&
-		http_main->hooks[LBD_REPLY_BODY].n == 0)
-		head.body = body;
+	if (x->reply_no_body || x->reply_chunked || x->reply_left != body.n ||
+		http_main->hooks[LBD_REPLY_BODY].n > 0)
+		body = LBD_STR("");
 	h->head_sent = true;
 	out = conn_out(c);
 	before = out->n;
-	if (lbd_pool_failed(h->pool) || h1_write_response(out, &head) != H1_WRITTEN) {
+	if (lbd_pool_failed(h->pool) || !reply_write(x, out, body)) {
 		lbd_http_cut(h, "out of memory");
 		return true;
 	}
-	x->head_bytes = out->n - before - head.body.n;
-	x->body_bytes += head.body.n;
-	x->reply_left -= head.body.n;
+	x->head_bytes = out->n - before - body.n;
+	x->body_bytes += body.n;
+	x->reply_left -= body.n;
 	conn_dirty(c);
 	steps_to_reply(x);
-	return head.body.n > 0;
+	return body.n > 0;
 }
 
 void
@@ -411,7 +501,7 @@ lbd_http_reply_text(struct lbd_http *h, int status, struct lbd_str type, struct 
 	if (type.n > 0 && status_has_body(status) &&
 		lbd_fields_find(&h->reply, LBD_FIELD_CONTENT_TYPE) == NULL)
 		(void)lbd_fields_append(&h->reply, h->pool, &(struct lbd_field){
-			.name = LBD_STR_INIT("Content-Type"), .value = type,
+			.name = content_type, .value = type,
 			.id = LBD_FIELD_CONTENT_TYPE });
 	h->reply_length = (int64_t)text.n;
 	if (LBD_LIKELY(!h->head_sent && !x->reply_done) && reply_head(x, text)) {

@@ -119,5 +119,24 @@ $c->send("GET /201 HTTP/1.1\r\nHost: a\r\n\r\n");
 is($c->response->{body}, 'made', 'and the next request on the same connection');
 $c->close;
 
+# heads that are alike in part: each says what is its own
+my $ask = sub {
+	my ($target, $more, $version, $method) = @_;
+
+	return ($method // 'GET') . " $target HTTP/" . ($version // '1.1') . "\r\nHost: a\r\n" . ($more // '') . "\r\n";
+};
+my $all = http_raw($port, $ask->('/200?q=a') . $ask->('/200?q=bb') . $ask->('/200?q=cc') . $ask->('/200type')
+	. $ask->('/200?q=a', '', '1.1', 'HEAD') . $ask->('/404') . $ask->('/503') . $ask->('/200?q=a', "Connection: close\r\n"));
+my @lengths = $all =~ /^Content-Length: (\d+)\r$/mg;
+is_deeply([@lengths[0 .. 4, 7]], [7, 8, 8, 8, 7, 7], 'lengths');
+sub times_in { return scalar(() = $all =~ /$_[0]/mg) }
+is(times_in(qr{HTTP/1\.1 200 OK\r$}m), 6, 'statuses');
+is(times_in(qr{^text (?:a|bb|cc)$|^\{"a": 1\}}m), 5, 'texts, none after HEAD');
+is(times_in(qr{^Content-Type: application/json\r$}m), 1, 'the type of one');
+is(times_in(qr{^Connection: close\r$}m), 1, 'only the last ends the connection');
+like($all, qr{^HTTP/1\.1 404 .*^HTTP/1\.1 503 }ms, 'errors have their own');
+like(http_raw($port, $ask->('/200?q=a', "Connection: keep-alive\r\n", '1.0') . $ask->('/200?q=a', '', '1.0')),
+	qr{^Connection: keep-alive\r.*^Connection: close\r}ms, 'HTTP/1.0 is told');
+
 $lbd->stop;
 done_testing;
