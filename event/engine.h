@@ -30,6 +30,7 @@ struct engine {
 	void (*submit)(struct loop *loop, struct op *op);
 	/* Asks for the end of op, which is neither parked nor ready.  A result must follow. */
 	void (*cancel)(struct loop *loop, struct op *op);
+	bool cancel_asks; /* it takes a request to the kernel */
 
 	/* Gives the kernel what is queued and waits up to wait_ms (-1: for ever).  No callbacks. */
 	void (*enter)(struct loop *loop, int wait_ms);
@@ -65,6 +66,9 @@ enum {
 	ACCEPT_BACKOFF_MS = 500, /* after EMFILE and its kin */
 	MEMORY_BACKOFF_MS = 10,  /* no memory for a receive buffer */
 };
+
+/* In file.armed, beside the bits of engines: file_end() was called. */
+enum { FILE_ENDED = 1 << 30 };
 
 enum { WHEEL_BITS = 6, WHEEL_SLOTS = 1 << WHEEL_BITS, WHEEL_LEVELS = 8 };
 
@@ -120,6 +124,8 @@ void op_retry_init(struct loop *loop);
 
 /* What is left of a SEND: the iovecs and how many; false when all is sent. */
 bool op_send_advance(struct out_op *out, size_t n);
+/* Tries a SEND now: bytes taken or -errno.  Runs no callback. */
+ssize_t op_send_now(const struct out_op *out);
 static inline struct iovec *
 op_send_iov(struct out_op *out)
 {

@@ -32,6 +32,7 @@ enum { ACCEPT_BATCH = 64 };
 enum {
 	FILE_ADDED = 1 << 27,
 	FILE_SHARED = 1 << 26, /* other processes may hold it: forget means EPOLL_CTL_DEL */
+	FILE_KEEPS = FILE_SHARED | FILE_ENDED, /* whatever is registered */
 };
 
 enum {
@@ -85,7 +86,7 @@ control(struct epoll *ep, int what, struct file *f, uint32_t events)
 	ev.data.u64 = (uint64_t)ep->slots[f->fd].number << 32 | (uint32_t)f->fd;
 	if (epoll_ctl(ep->fd, what, f->fd, &ev) != 0)
 		return -errno;
-	f->armed = (f->armed & FILE_SHARED) | FILE_ADDED | events;
+	f->armed = (f->armed & FILE_KEEPS) | FILE_ADDED | events;
 	return 0;
 }
 
@@ -123,7 +124,7 @@ drop(struct epoll *ep, struct file *f)
 {
 	epoll_ctl(ep->fd, EPOLL_CTL_DEL, f->fd, NULL);
 	ep->slots[f->fd].file = NULL;
-	f->armed &= FILE_SHARED;
+	f->armed &= FILE_KEEPS;
 }
 
 static uint32_t
@@ -361,29 +362,10 @@ epoll_collect(struct loop *loop)
 
 /* --- sends --- */
 
-static ssize_t
-send_some(const struct out_op *out)
-{
-	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-	const struct iovec *iov;
-	int fd = out->op.file->fd;
-	ssize_t n;
-
-	do {
-		if (out->send.many) {
-			n = sendmsg(fd, &out->send.iov.vec->msg, flags);
-		} else {
-			iov = &out->send.iov.one;
-			n = send(fd, iov->iov_base, iov->iov_len, flags);
-		}
-	} while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
-}
-
 static void
 try_send(struct loop *loop, struct epoll *ep, struct op *op)
 {
-	ssize_t n = send_some(op_out(op));
+	ssize_t n = op_send_now(op_out(op));
 	int err;
 
 	if (n < 0 && n != -EAGAIN) {

@@ -217,6 +217,7 @@ loop_turn(struct loop *loop, int max_wait_ms)
 
 	loop->engine->collect(loop);
 	op_run_ready(loop);
+	run_deferred(loop); /* before the flush: what ends with this turn's output is known to it */
 
 	flush(loop);
 	op_run_ready(loop); /* sends that were complete at once need no other turn */

@@ -3,9 +3,9 @@
 /*
  * The event loop: one per process, one thread.
  *
- * One turn: collect completions, run their callbacks (which only queue output), run the
- * flush functions of everything marked dirty once, run deferred calls, expire timers,
- * enter the kernel once.  A turn handles at most LOOP_BATCH completions, so latency is
+ * One turn: collect completions, run their callbacks (which only queue output), run deferred
+ * calls, run the flush functions of everything marked dirty once, expire timers, enter the
+ * kernel once.  A turn handles at most LOOP_BATCH completions, so latency is
  * bounded and no peer starves another.
  *
  * The loop knows no protocol and no connection.  Engines (uring, epoll, sim) fill the

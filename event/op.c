@@ -129,6 +129,7 @@ send_copy(struct loop *loop, struct out_op *out, const struct iovec *iov, int n)
 	int i, used = 0;
 
 	out->send.many = false;
+	out->send.last = false;
 	out->send.done = 0;
 	out->send.want = 0;
 	if (n == 1) {
@@ -194,20 +195,52 @@ op_recv(struct loop *loop, struct op *op, struct file *f)
 	loop->engine->submit(loop, op);
 }
 
-void
-op_send(struct loop *loop, struct out_op *out, struct file *f, const struct iovec *iov, int iovcnt)
+ssize_t
+op_send_now(const struct out_op *out)
+{
+	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (out->send.last ? MSG_MORE : 0);
+	const struct iovec *one = &out->send.iov.one;
+	int fd = out->op.file->fd;
+	ssize_t n;
+
+	do {
+		n = out->send.many ? sendmsg(fd, &out->send.iov.vec->msg, flags)
+				   : send(fd, one->iov_base, one->iov_len, flags);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+static void
+send_start(struct loop *loop, struct out_op *out, struct file *f, const struct iovec *iov, int n,
+	   bool last)
 {
 	struct op *op = &out->op;
 
 	lbd_assert(!op_in_flight(op));
-	lbd_assert(iovcnt >= 0 && iovcnt <= LOOP_IOV_MAX);
+	lbd_assert(n >= 0 && n <= LOOP_IOV_MAX);
 	op_begin(loop, op, f, OP_SEND);
-	if (!send_copy(loop, out, iov, iovcnt))
+	if (!send_copy(loop, out, iov, n)) {
 		op_post(loop, op, -ENOMEM);
-	else if (out->send.want == 0)
+		return;
+	}
+	out->send.last = last;
+	if (out->send.want == 0)
 		op_post(loop, op, 0);
 	else
 		loop->engine->submit(loop, op);
+}
+
+void
+op_send(struct loop *loop, struct out_op *out, struct file *f, const struct iovec *iov, int iovcnt)
+{
+	send_start(loop, out, f, iov, iovcnt, false);
+}
+
+void
+op_send_last(struct loop *loop, struct out_op *out, struct file *f, const struct iovec *iov,
+	     int iovcnt)
+{
+	send_start(loop, out, f, iov, iovcnt, true);
 }
 
 void
@@ -409,7 +442,23 @@ op_accept_lost(int err)
 	}
 }
 
+bool
+op_cancel_is_free(const struct loop *loop, const struct op *op)
+{
+	return !loop->engine->cancel_asks || op->flags & (OP_HELD | OP_READY | OP_PARKED);
+}
+
 /* --- files --- */
+
+void
+file_end(struct loop *loop, struct file *f)
+{
+	(void)loop;
+	if (f->fd < 0)
+		return;
+	(void)shutdown(f->fd, SHUT_RDWR);
+	f->armed |= FILE_ENDED;
+}
 
 static void
 file_forget(struct loop *loop, struct file *f, bool open)

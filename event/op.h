@@ -55,12 +55,13 @@ enum op_flag {
 	OP_PARKED = 8,    /* engine: in a list of the loop, waits for a retry or a slot */
 	OP_READY = 16,    /* engine: the next callback is queued with its result */
 	OP_POLLING = 32,  /* uring: a recv without a buffer to spare waits by poll */
+	OP_HELD = 64,     /* uring: not with the kernel just now, the engine goes on by itself */
 };
 
 /* A descriptor the loop works on.  Embedded in its owner.  Engine fields are private to engines. */
 struct file {
 	int fd;
-	uint32_t armed;        /* epoll: registered interest */
+	uint32_t armed;        /* engine: registered interest, what has been done before */
 	struct op *in, *out;   /* the op in flight in each direction */
 };
 
@@ -97,6 +98,7 @@ struct out_op {
 			uint32_t want;          /* SEND: bytes asked for */
 			uint32_t done;          /* SEND: bytes the kernel took so far */
 			bool many;              /* which of the two below, fixed at submission */
+			bool last;              /* SEND: of op_send_last() */
 			union {
 				struct iovec one;    /* what is left to send */
 				struct op_vec *vec;  /* owned while in flight */
@@ -134,12 +136,32 @@ void op_recv(struct loop *loop, struct op *op, struct file *f);
  */
 void op_send(struct loop *loop, struct out_op *out, struct file *f, const struct iovec *iov,
 	     int iovcnt);
+/*
+ * As op_send(), of the last bytes this side sends: the kernel may keep their end back until the
+ * descriptor is shut down or closed, which is to be done as soon as the send is done, so that they
+ * leave together with the FIN.
+ */
+void op_send_last(struct loop *loop, struct out_op *out, struct file *f, const struct iovec *iov,
+		  int iovcnt);
 /* addr is borrowed until done.  f->fd is a fresh non-blocking socket. */
 void op_connect(struct loop *loop, struct out_op *out, struct file *f, struct sockaddr *addr,
 		socklen_t len);
 /* One-shot readiness: for splice, sendfile, signalfd, eventfd, channels. */
 void op_poll(struct loop *loop, struct op *op, struct file *f, uint32_t events);
 void op_cancel(struct loop *loop, struct op *op);
+
+/*
+ * Whether op, a recv, would be cancelled without asking the kernel: true under engines that only
+ * wait for readiness, and from inside the callback of a piece of data that ended a request.
+ */
+bool op_cancel_is_free(const struct loop *loop, const struct op *op);
+
+/*
+ * Shuts down both directions: what op_send_last() kept back leaves with the FIN, and a recv in
+ * flight ends by itself, so that cancelling it afterwards costs nothing.  Errors do not matter:
+ * they mean that the peer is gone.
+ */
+void file_end(struct loop *loop, struct file *f);
 
 /* Closes f->fd and sets it to -1; a file whose fd is -1 is left alone. */
 void file_close(struct loop *loop, struct file *f);

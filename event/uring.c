@@ -114,7 +114,7 @@ uring_get_sqe(struct uring *u)
 static void
 prep_send(const struct out_op *out, struct io_uring_sqe *sqe)
 {
-	const int flags = MSG_WAITALL | MSG_NOSIGNAL;
+	const int flags = MSG_WAITALL | MSG_NOSIGNAL | (out->send.last ? MSG_MORE : 0);
 	const struct iovec *one = &out->send.iov.one;
 	int fd = out->op.file->fd;
 
@@ -148,8 +148,19 @@ prep(struct uring *u, struct op *op, struct io_uring_sqe *sqe)
 	}
 }
 
+/*
+ * By a system call at the end of the flush phase, and not by a request: the last bytes of a
+ * connection wait for its FIN, which must not wait for another turn.
+ */
+static bool
+send_directly(struct op *op)
+{
+	return op->kind == OP_SEND && op_out(op)->send.last;
+}
+
+/* Makes a request of op. */
 static void
-uring_submit(struct loop *loop, struct op *op)
+request(struct loop *loop, struct op *op)
 {
 	struct uring *u = loop->impl;
 	struct io_uring_sqe *sqe = uring_get_sqe(u);
@@ -168,15 +179,67 @@ void
 uring_submit_again(struct loop *loop, struct op *op)
 {
 	op->gen++;
-	uring_submit(loop, op);
+	request(loop, op);
+}
+
+static void
+uring_submit(struct loop *loop, struct op *op)
+{
+	struct uring *u = loop->impl;
+
+	if (!send_directly(op)) {
+		request(loop, op);
+		return;
+	}
+	op->flags |= OP_HELD;
+	lbd_list_add_tail(&u->sendq, &op->link);
+}
+
+static void
+try_send(struct loop *loop, struct op *op)
+{
+	struct out_op *out = op_out(op);
+	ssize_t n = op_send_now(out);
+
+	op->flags &= (uint8_t)~OP_HELD;
+	if (n < 0 && n != -EAGAIN)
+		op_post(loop, op, (int32_t)n);
+	else if (n > 0 && !op_send_advance(out, (size_t)n))
+		op_post(loop, op, (int32_t)out->send.done);
+	else
+		request(loop, op); /* full: the kernel waits for room */
+}
+
+static void
+uring_flush(struct loop *loop)
+{
+	struct uring *u = loop->impl;
+
+	while (!lbd_list_empty(&u->sendq)) {
+		struct op *op = LBD_LIST_ITEM(u->sendq.next, struct op, link);
+
+		lbd_list_remove(&op->link);
+		try_send(loop, op);
+	}
 }
 
 static void
 uring_cancel(struct loop *loop, struct op *op)
 {
 	struct uring *u = loop->impl;
-	struct io_uring_sqe *sqe = uring_get_sqe(u);
+	struct io_uring_sqe *sqe;
 
+	if (op->flags & OP_HELD) {
+		if (op->kind == OP_SEND) {
+			lbd_list_remove(&op->link);
+			op->flags &= (uint8_t)~OP_HELD;
+			op_post(loop, op, -ECANCELED);
+		}
+		return; /* a recv in its callback: see uring_go_on() */
+	}
+	if (op->kind == OP_RECV && op->file->armed & FILE_ENDED)
+		return; /* it finds the end by itself */
+	sqe = uring_get_sqe(u);
 	if (LBD_UNLIKELY(sqe == NULL)) {
 		lbd_list_remove(&op->link);
 		lbd_list_add_tail(&u->starved, &op->link);
@@ -199,7 +262,7 @@ feed_starved(struct loop *loop, struct uring *u)
 		lbd_list_remove(&op->link);
 		if (op->flags & OP_PARKED) {
 			op->flags &= (uint8_t)~OP_PARKED;
-			uring_submit(loop, op);
+			request(loop, op);
 		} else {
 			uring_cancel(loop, op);
 		}
@@ -345,7 +408,7 @@ uring_busy(const struct loop *loop)
 {
 	const struct uring *u = loop->impl;
 
-	return !lbd_list_empty(&u->starved);
+	return !lbd_list_empty(&u->starved) || !lbd_list_empty(&u->sendq);
 }
 
 static void
@@ -367,6 +430,7 @@ uring_create(struct loop *loop, const struct loop_conf *conf, const char **why)
 	if (u == NULL)
 		return -ENOMEM;
 	lbd_list_init(&u->starved);
+	lbd_list_init(&u->sendq);
 	uring_sweep_init(u);
 	err = uring_ring_create(u, conf, why);
 	if (err != 0) {
@@ -429,8 +493,10 @@ const struct engine engine_uring = {
 	.destroy = uring_destroy,
 	.submit = uring_submit,
 	.cancel = uring_cancel,
+	.cancel_asks = true,
 	.enter = uring_enter,
 	.collect = uring_collect,
+	.flush = uring_flush,
 	.push = uring_push,
 	.busy = uring_busy,
 	.stats = uring_stats,

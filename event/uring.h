@@ -40,6 +40,7 @@ struct uring {
 	struct uring_bufs bufs;
 	/* Without room in the submission queue: parked ops to start, others to cancel. */
 	struct lbd_list starved;
+	struct lbd_list sendq; /* sends to try by a system call at the end of the flush phase */
 	/* Receives in the kernel that got data lately, see uring_sweep.c. */
 	struct lbd_list watch;
 	struct timer sweep;

@@ -12,18 +12,37 @@
 
 #include "event/uring.h"
 
+/*
+ * In file.armed.  The first recv of a file is for one piece of data: a connection that is used once
+ * needs no other, and so nothing that would have to be cancelled.
+ */
+enum { RECEIVED_BEFORE = 1 };
+
 void
 uring_prep_recv(struct uring *u, struct op *op, struct io_uring_sqe *sqe)
 {
 	op->flags &= (uint8_t)~OP_POLLING;
 	if (LBD_LIKELY(uring_bufs_available(&u->bufs))) {
-		io_uring_prep_recv_multishot(sqe, op->file->fd, NULL, 0, 0);
+		if (op->file->armed & RECEIVED_BEFORE)
+			io_uring_prep_recv_multishot(sqe, op->file->fd, NULL, 0, 0);
+		else
+			io_uring_prep_recv(sqe, op->file->fd, NULL, 0, 0);
+		op->file->armed |= RECEIVED_BEFORE;
 		sqe->flags |= IOSQE_BUFFER_SELECT;
 		sqe->buf_group = URING_BGID;
 		return;
 	}
 	op->flags |= OP_POLLING;
 	io_uring_prep_poll_add(sqe, op->file->fd, POLLIN | POLLRDHUP);
+}
+
+/* While the kernel has no request of op: a cancel from the callback finds nothing to cancel. */
+static void
+deliver_held(struct loop *loop, struct op *op, int32_t res)
+{
+	op->flags |= OP_HELD;
+	op_deliver(loop, op, res);
+	op->flags &= (uint8_t)~OP_HELD;
 }
 
 /* There was no buffer for it, then there was data: read it into whatever there is now. */
@@ -54,7 +73,7 @@ on_recv_poll(struct loop *loop, struct op *op, int32_t res)
 	if (n > 0) {
 		loop->stats.recvs++;
 		op->buf = b;
-		op_deliver(loop, op, (int32_t)n);
+		deliver_held(loop, op, (int32_t)n);
 		uring_go_on(loop, op);
 		return;
 	}
@@ -80,7 +99,10 @@ uring_on_recv(struct loop *loop, struct op *op, int32_t res, uint32_t flags)
 	if (LBD_LIKELY(res > 0 && b != NULL)) {
 		loop->stats.recvs++;
 		op->buf = b;
-		op_deliver(loop, op, res);
+		if (LBD_UNLIKELY(!(flags & IORING_CQE_F_MORE)))
+			deliver_held(loop, op, res);
+		else
+			op_deliver(loop, op, res);
 		if (LBD_UNLIKELY(!(flags & IORING_CQE_F_MORE)))
 			uring_go_on(loop, op);
 		else if (lbd_list_empty(&op->link))

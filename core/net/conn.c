@@ -25,6 +25,12 @@
  */
 #define SEND_MAX ((size_t)256 * 1024)
 
+/*
+ * So much has room in any socket's buffer: where nothing was sent before, the answer is with the
+ * kernel in this turn, and then there is nothing to be read meanwhile.
+ */
+#define SENT_AT_ONCE ((size_t)16 * 1024)
+
 enum { PAGES_KEPT = 4 };
 
 struct loop *conn_loop;
@@ -58,6 +64,7 @@ conn_attach(struct conn *c)
 	o->tx.op.gen = gen++; /* not the one its place had before */
 	o->sent = sent_total;
 	o->acked = UINT64_MAX;
+	o->kept_back = false;
 	c->output = o;
 	return true;
 }
@@ -356,9 +363,13 @@ static void
 conn_emptied(struct conn *c)
 {
 	bool shut = (c->flags & (CONN_SHUT | CONN_SHUT_DONE)) == CONN_SHUT;
+	bool kept_back = c->output != NULL && c->output->kept_back;
 
 	conn_settle(c);
 	if (c->flags & CONN_FINISHING) {
+		/* close() would drop what is kept back when something came that was not read */
+		if (kept_back)
+			file_end(conn_loop, &c->file);
 		conn_close(c);
 		return;
 	}
@@ -384,6 +395,20 @@ conn_encode(struct conn *c)
 		lbd_chain_move(&o->sending, &o->queue);
 	}
 	return !o->sending.failed && !o->queue.failed;
+}
+
+/* Nothing is to follow these bytes but the end. */
+static bool
+is_last(const struct conn *c, const struct iovec *iov, int n)
+{
+	size_t bytes = 0;
+	int i;
+
+	if (!(c->flags & (CONN_SHUT | CONN_FINISHING)) || c->output->queue.n > 0)
+		return false;
+	for (i = 0; i < n; i++)
+		bytes += iov[i].iov_len;
+	return bytes == c->output->sending.n;
 }
 
 static void
@@ -414,7 +439,11 @@ conn_flush(struct loop *loop, struct dirty *d)
 		return;
 	}
 	n = lbd_chain_iov(&o->sending, iov, LOOP_IOV_MAX, SEND_MAX);
-	op_send(loop, &o->tx, &c->file, iov, n);
+	o->kept_back = is_last(c, iov, n);
+	if (o->kept_back)
+		op_send_last(loop, &o->tx, &c->file, iov, n);
+	else
+		op_send(loop, &o->tx, &c->file, iov, n);
 }
 
 static void
@@ -429,15 +458,20 @@ conn_sent(struct conn *c, size_t n)
 		counts_of(c)->sent += n;
 	lbd_chain_consume(&o->sending, n);
 	low = c->flags & CONN_HIGH && conn_queued(c) <= c->low_mark;
-	if (conn_queued(c) > 0 || c->flags & (CONN_SHUT | CONN_FINISHING))
+	conn_flag(c, CONN_SENT, 0);
+	if (conn_queued(c) > 0)
 		conn_mark(c);
-	else
+	else if (!(c->flags & (CONN_SHUT | CONN_FINISHING)))
 		conn_settle(c);
 	if (low) {
 		conn_flag(c, 0, CONN_HIGH);
 		if (c->h->drained != NULL)
 			c->h->drained(c);
 	}
+	/* now and not at the next flush: what was kept back waits */
+	if (c->flags & (CONN_SHUT | CONN_FINISHING) && !(c->flags & CONN_CLOSING) &&
+	    conn_queued(c) == 0)
+		conn_emptied(c);
 }
 
 static void
@@ -470,10 +504,16 @@ void
 conn_finish(struct conn *c)
 {
 	conn_flag(c, CONN_FINISHING, 0);
-	if (conn_is_quiet(c))
+	if (conn_is_quiet(c)) {
 		conn_close(c);
-	else if (c->output != NULL && !(c->flags & CONN_CLOSING))
-		conn_mark(c);
+		return;
+	}
+	if (c->output == NULL || c->flags & CONN_CLOSING)
+		return;
+	if (!(c->flags & CONN_SENT) && !is_transmitting(c) && conn_queued(c) <= SENT_AT_ONCE &&
+	    op_cancel_is_free(conn_loop, &c->rx))
+		conn_read_stop(c);
+	conn_mark(c);
 }
 
 /* --- time --- */

@@ -83,6 +83,7 @@ enum conn_flag {
 	CONN_FINISHING = 512, /* close when the queue is empty */
 	CONN_COUNTED = 1024,  /* struct conn_counts follows in memory */
 	CONN_SEND_FAILED = 2048, /* send_failed() was called, or will never be */
+	CONN_SENT = 4096,     /* something was */
 };
 
 /*
@@ -97,6 +98,7 @@ struct conn_output {
 	struct out_op tx;
 	uint64_t sent;                   /* only grows, from one use to the next as well */
 	uint64_t acked;                  /* when conn_moved() was last asked */
+	bool kept_back;                  /* tx is an op_send_last() */
 	struct sockaddr_in6 to;          /* IPv4 or IPv6 address, while connecting */
 };
 

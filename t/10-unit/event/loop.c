@@ -127,8 +127,8 @@ test_order(struct world *w)
 		; /* so that the timer is due in the same turn */
 	loop_on_turn(w->loop, on_turn, NULL);
 	UNTIL(w, s.n_got == 1 && o.n_got == 1);
-	expect(w->sim ? "rrfafbda." : "rrfafbdata.",
-	       "a turn: results, flush, deferred, timers, hook");
+	expect(w->sim ? "rrdafafb." : "rrdafafbta.",
+	       "a turn: results, deferred, flush, timers, hook");
 	if (w->sim) {
 		loop_turn(w->loop, -1);
 		expect("ta.", "a turn: then the timer");
@@ -157,16 +157,14 @@ test_marks(struct world *w)
 	loop_defer(w->loop, &a.deferred);
 	loop_defer(w->loop, &b.deferred);
 	loop_turn(w->loop, -1);
-	expect("fada", "unmarked and taken back by another");
+	expect("dafa", "unmarked and taken back by another");
 
 	a.other = NULL;
 	a.again = true;
 	loop_defer(w->loop, &a.deferred);
 	is_int(n_text, 0, "deferred: not inside the call");
 	loop_turn(w->loop, -1);
-	expect("da", "deferred: again is the next turn");
-	loop_turn(w->loop, -1);
-	expect("da", "deferred: which does not wait");
+	expect("dada", "deferred: again is behind the flush");
 }
 
 /* Nobody waits for what happens on a connection: the loop sleeps. */

@@ -4,6 +4,8 @@
  * A connection's life: what its handler is told and when, in each state it can be closed in.
  */
 
+#include <linux/tcp.h>
+
 #include "net_test.h"
 
 #include "core/base/fail.h"
@@ -363,6 +365,60 @@ resets(void)
 	close(peer);
 }
 
+static unsigned
+segments_in(int fd)
+{
+	struct tcp_info info;
+	socklen_t n = sizeof(info);
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) == 0 ? info.tcpi_segs_in : 0;
+}
+
+/* An answer that is the last one leaves together with the end. */
+static void
+ends_with_its_answer(void)
+{
+	struct probe p;
+	unsigned before;
+	char buf[16];
+	int peer;
+
+	probe_init(&p, tcp_pair(&peer));
+	conn_read_start(&p.c);
+	settle();
+	before = segments_in(peer);
+	send_text(&p.c, "answer");
+	conn_finish(&p.c);
+	TURN_UNTIL(p.closed);
+	fd_wait(peer, POLLRDHUP);
+	is_int(segments_in(peer) - before, 1, "the answer and the end in one segment");
+	is_int(recv(peer, buf, sizeof(buf), 0), 6, "the peer has the answer");
+	is_int(recv(peer, buf, sizeof(buf), 0), 0, "... and the end");
+	is_cstr(p.said, "drained closed", "sent, then closed");
+	close(peer);
+
+	probe_init(&p, tcp_pair(&peer));
+	send_text(&p.c, "answer");
+	conn_shutdown(&p.c);
+	TURN_UNTIL(p.c.flags & CONN_SHUT_DONE);
+	fd_wait(peer, POLLRDHUP);
+	is_int(recv(peer, buf, sizeof(buf), 0), 6, "half-closed: the peer has the answer");
+	is_int(recv(peer, buf, sizeof(buf), 0), 0, "... and the end");
+	probe_close(&p);
+	TURN_UNTIL(p.closed);
+	close(peer);
+
+	/* what is not read makes close() a reset, which may cost the peer nothing */
+	probe_init(&p, tcp_pair(&peer));
+	is_int(send(peer, "surplus", 7, 0), 7, "the peer says more than is read");
+	fd_wait(p.c.file.fd, POLLIN);
+	send_text(&p.c, "answer");
+	conn_finish(&p.c);
+	TURN_UNTIL(p.closed);
+	is_int(recv(peer, buf, sizeof(buf), 0), 6, "... and has the answer all the same");
+	close(peer);
+}
+
 static void
 times_out(void)
 {
@@ -546,6 +602,7 @@ main(void)
 		holds_output_while_needed,
 		reset_told_to_send_is_no_proper_end,
 		resets,
+		ends_with_its_answer,
 		times_out,
 		connects,
 		connect_is_refused,
