@@ -23,6 +23,9 @@
 
 enum { DRAIN_TURNS = 100, DRAIN_MS = 10 };
 
+/* The last turn counts for a share of the load; below so many receives a turn sends are direct. */
+enum { LOAD_UNIT = 64, LOAD_SHARE = 8, LOAD_DIRECT = 4 * LOAD_UNIT };
+
 #define KIND_MASK UINT64_C(7)
 #define GEN_SHIFT 48
 #define PTR_MASK (((UINT64_C(1) << GEN_SHIFT) - 1) & ~KIND_MASK)
@@ -149,13 +152,21 @@ prep(struct uring *u, struct op *op, struct io_uring_sqe *sqe)
 }
 
 /*
- * By a system call at the end of the flush phase, and not by a request: the last bytes of a
- * connection wait for its FIN, which must not wait for another turn.
+ * By a system call at the end of the flush phase, and not by a request.  A request costs less where
+ * many go to the kernel at once, but what it completes ends the wait that follows it, so that a
+ * turn with few of them becomes two.  The last bytes of a connection wait for its FIN, which must
+ * not wait for another turn.
  */
 static bool
-send_directly(struct op *op)
+send_directly(const struct uring *u, struct op *op)
 {
-	return op->kind == OP_SEND && op_out(op)->send.last;
+	return op->kind == OP_SEND && (u->load < LOAD_DIRECT || op_out(op)->send.last);
+}
+
+static void
+note_load(struct uring *u, uint64_t received)
+{
+	u->load += (uint32_t)(received * (LOAD_UNIT / LOAD_SHARE)) - u->load / LOAD_SHARE;
 }
 
 /* Makes a request of op. */
@@ -187,7 +198,7 @@ uring_submit(struct loop *loop, struct op *op)
 {
 	struct uring *u = loop->impl;
 
-	if (!send_directly(op)) {
+	if (!send_directly(u, op)) {
 		request(loop, op);
 		return;
 	}
@@ -382,6 +393,7 @@ uring_collect(struct loop *loop)
 	struct io_uring_cq *cq = &u->ring.cq;
 	unsigned n = LBD_MIN(completions_ready(u), (unsigned)LOOP_BATCH);
 	unsigned head = *cq->khead;
+	uint64_t recvs = loop->stats.recvs;
 
 	for (; n > 0; n--) {
 		const struct io_uring_cqe *cqe = &cq->cqes[head & cq->ring_mask];
@@ -397,6 +409,8 @@ uring_collect(struct loop *loop)
 		on_completion(loop, u, tag, res, flags);
 	}
 	uring_bufs_turn(&u->bufs);
+	if (loop->stats.recvs > recvs)
+		note_load(u, loop->stats.recvs - recvs);
 	if (LBD_UNLIKELY(!lbd_list_empty(&u->starved)))
 		feed_starved(loop, u);
 }

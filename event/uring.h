@@ -44,6 +44,7 @@ struct uring {
 	/* Receives in the kernel that got data lately, see uring_sweep.c. */
 	struct lbd_list watch;
 	struct timer sweep;
+	uint32_t load; /* receives in a turn of late, in units of 1 / LOAD_UNIT */
 	uint64_t enters, stale, revived;
 	uint64_t overflows;
 	uint32_t in_kernel; /* requests whose last completion has not been seen */
