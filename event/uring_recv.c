@@ -18,15 +18,25 @@
  */
 enum { RECEIVED_BEFORE = 1 };
 
+/*
+ * Bytes of one multishot recv.  Without a limit the kernel takes half a megabyte from a fast sender
+ * before its owner has seen the first byte and could ask for another way (relay.c), or less; and
+ * others find no buffers.  To start the next one costs nothing beside so many bytes.
+ */
+enum { RECV_LIMIT = 32 * 1024 };
+
 void
 uring_prep_recv(struct uring *u, struct op *op, struct io_uring_sqe *sqe)
 {
 	op->flags &= (uint8_t)~OP_POLLING;
 	if (LBD_LIKELY(uring_bufs_available(&u->bufs))) {
-		if (op->file->armed & RECEIVED_BEFORE)
+		if (op->file->armed & RECEIVED_BEFORE) {
 			io_uring_prep_recv_multishot(sqe, op->file->fd, NULL, 0, 0);
-		else
+			/* the field is optlen, which older headers lack */
+			sqe->splice_fd_in = u->recv_unlimited ? 0 : RECV_LIMIT;
+		} else {
 			io_uring_prep_recv(sqe, op->file->fd, NULL, 0, 0);
+		}
 		op->file->armed |= RECEIVED_BEFORE;
 		sqe->flags |= IOSQE_BUFFER_SELECT;
 		sqe->buf_group = URING_BGID;
@@ -114,6 +124,9 @@ uring_on_recv(struct loop *loop, struct op *op, int32_t res, uint32_t flags)
 		return;
 	if (res == -ENOBUFS) {
 		uring_bufs_ran_out(&u->bufs);
+		uring_go_on(loop, op);
+	} else if (res == -EINVAL && !u->recv_unlimited) {
+		u->recv_unlimited = true; /* before 6.17 */
 		uring_go_on(loop, op);
 	} else if (res == -EINTR || res == -EAGAIN || res == -ECANCELED) {
 		uring_go_on(loop, op); /* which ends it when its owner cancelled it */
