@@ -93,7 +93,7 @@ conn_settle(struct conn *c)
 	const struct conn_output *o = c->output;
 
 	if (o != NULL && conn_queued(c) == 0 && !o->queue.failed && !is_transmitting(c) &&
-	    lbd_list_empty(&o->dirty.link) && !(c->flags & CONN_CONNECTING))
+	    lbd_list_empty(&o->dirty.link) && !(c->flags & (CONN_CONNECTING | CONN_LENDING_OUT)))
 		conn_detach(c);
 }
 
@@ -128,10 +128,11 @@ conn_gone(struct conn *c)
 	c->h->closed(c); /* c may be gone now */
 }
 
+/* Its own ops or a borrower's. */
 static bool
 is_busy(const struct conn *c)
 {
-	return op_in_flight(&c->rx) || is_transmitting(c);
+	return c->file.in != NULL || c->file.out != NULL;
 }
 
 /* A last callback of a connection that is being closed. */
@@ -160,14 +161,16 @@ conn_close(struct conn *c)
 	if (c->tp != NULL && (*c->tp)->close != NULL)
 		(*c->tp)->close(c);
 
-	op_cancel(conn_loop, &c->rx);
-	if (is_transmitting(c)) {
+	if (c->output != NULL && !is_transmitting(c)) {
+		conn_detach(c);
+	} else if (c->output != NULL) {
 		loop_unmark(&c->output->dirty);
 		lbd_chain_clear(&c->output->queue);
-		op_cancel(conn_loop, &c->output->tx.op);
-	} else if (c->output != NULL) {
-		conn_detach(c);
 	}
+	if (c->file.in != NULL)
+		op_cancel(conn_loop, c->file.in);
+	if (c->file.out != NULL)
+		op_cancel(conn_loop, c->file.out);
 	if (!is_busy(c))
 		loop_defer(conn_loop, &c->gone);
 }
@@ -254,7 +257,7 @@ conn_input(struct conn *c, struct op *op)
 static void
 conn_rearm(struct conn *c)
 {
-	const unsigned never = CONN_CLOSING | CONN_EOF | CONN_CONNECTING;
+	const unsigned never = CONN_CLOSING | CONN_EOF | CONN_CONNECTING | CONN_LENT_IN;
 
 	if (c->flags & CONN_READING && !(c->flags & never) && c->file.fd >= 0 &&
 	    !op_in_flight(&c->rx))
@@ -279,7 +282,10 @@ conn_rx(struct loop *loop, struct op *op)
 		return;
 	if (op->res <= 0 && op->res != -ECANCELED)
 		conn_deliver_end(c, -op->res);
-	conn_rearm(c);
+	if (c->flags & CONN_LENT_IN && !(c->flags & CONN_EOF) && c->h->lent != NULL)
+		c->h->lent(c);
+	else
+		conn_rearm(c);
 }
 
 void
@@ -366,6 +372,12 @@ conn_emptied(struct conn *c)
 	bool kept_back = c->output != NULL && c->output->kept_back;
 
 	conn_settle(c);
+	if (c->flags & CONN_LENDING_OUT) {
+		conn_flag(c, CONN_LENT_OUT, 0);
+		if (c->h->lent != NULL)
+			c->h->lent(c);
+		return;
+	}
 	if (c->flags & CONN_FINISHING) {
 		/* close() would drop what is kept back when something came that was not read */
 		if (kept_back)
@@ -404,7 +416,8 @@ is_last(const struct conn *c, const struct iovec *iov, int n)
 	size_t bytes = 0;
 	int i;
 
-	if (!(c->flags & (CONN_SHUT | CONN_FINISHING)) || c->output->queue.n > 0)
+	if (!(c->flags & (CONN_SHUT | CONN_FINISHING)) || c->flags & CONN_LENDING_OUT ||
+	    c->output->queue.n > 0)
 		return false;
 	for (i = 0; i < n; i++)
 		bytes += iov[i].iov_len;
@@ -419,8 +432,8 @@ conn_flush(struct loop *loop, struct dirty *d)
 	struct iovec iov[LOOP_IOV_MAX];
 	int n;
 
-	/* what is in flight marks c again when it ends */
-	if (c->flags & CONN_CLOSING || c->file.fd < 0 || is_transmitting(c))
+	/* what is in flight marks c again when it ends, and who has borrowed it, too */
+	if (c->flags & (CONN_CLOSING | CONN_LENT_OUT) || c->file.fd < 0 || is_transmitting(c))
 		return;
 	if (c->flags & CONN_CONNECTING) {
 		conn_connect_done(c, c->err); /* it was over at once, see connect.c */
@@ -459,7 +472,7 @@ conn_sent(struct conn *c, size_t n)
 	lbd_chain_consume(&o->sending, n);
 	low = c->flags & CONN_HIGH && conn_queued(c) <= c->low_mark;
 	conn_flag(c, CONN_SENT, 0);
-	if (conn_queued(c) > 0)
+	if (conn_queued(c) > 0 || c->flags & CONN_LENDING_OUT)
 		conn_mark(c);
 	else if (!(c->flags & (CONN_SHUT | CONN_FINISHING)))
 		conn_settle(c);
@@ -469,8 +482,8 @@ conn_sent(struct conn *c, size_t n)
 			c->h->drained(c);
 	}
 	/* now and not at the next flush: what was kept back waits */
-	if (c->flags & (CONN_SHUT | CONN_FINISHING) && !(c->flags & CONN_CLOSING) &&
-	    conn_queued(c) == 0)
+	if (c->flags & (CONN_SHUT | CONN_FINISHING) && conn_queued(c) == 0 &&
+	    !(c->flags & (CONN_CLOSING | CONN_LENDING_OUT)))
 		conn_emptied(c);
 }
 
@@ -514,6 +527,78 @@ conn_finish(struct conn *c)
 	    op_cancel_is_free(conn_loop, &c->rx))
 		conn_read_stop(c);
 	conn_mark(c);
+}
+
+/* --- lending a direction --- */
+
+void
+conn_lend_in(struct conn *c)
+{
+	conn_flag(c, CONN_LENT_IN, 0);
+	op_cancel(conn_loop, &c->rx);
+}
+
+void
+conn_take_back_in(struct conn *c)
+{
+	conn_flag(c, 0, CONN_LENT_IN);
+	conn_rearm(c);
+}
+
+bool
+conn_lend_out(struct conn *c)
+{
+	if (!conn_attach(c)) /* stays attached: it knows how much was sent */
+		return false;
+	conn_flag(c, CONN_LENDING_OUT, 0);
+	if (conn_queued(c) == 0 && !is_transmitting(c))
+		conn_flag(c, CONN_LENT_OUT, 0);
+	return true;
+}
+
+void
+conn_take_back_out(struct conn *c)
+{
+	conn_flag(c, 0, CONN_LENDING_OUT | CONN_LENT_OUT);
+	if (c->flags & CONN_CLOSING)
+		return;
+	if (conn_queued(c) > 0 || c->flags & (CONN_SHUT | CONN_FINISHING))
+		conn_mark(c); /* what was asked for meanwhile */
+	else
+		conn_settle(c);
+}
+
+void
+conn_count_in(struct conn *c, size_t n)
+{
+	if (c->flags & CONN_COUNTED)
+		counts_of(c)->received += n;
+}
+
+void
+conn_count_out(struct conn *c, size_t n)
+{
+	conn_flag(c, CONN_SENT, 0);
+	c->output->sent += n;
+	sent_total += n;
+	if (c->flags & CONN_COUNTED)
+		counts_of(c)->sent += n;
+}
+
+void
+conn_send_lost(struct conn *c, int err)
+{
+	if (!(c->flags & (CONN_CLOSING | CONN_SEND_FAILED)))
+		conn_send_fail(c, err);
+}
+
+bool
+conn_borrower_ended(struct conn *c)
+{
+	if (!(c->flags & CONN_CLOSING))
+		return false;
+	conn_op_ended(c);
+	return true;
 }
 
 /* --- time --- */

@@ -54,6 +54,8 @@ struct conn_handler {
 	 */
 	void (*send_failed)(struct conn *c, int err);
 	void (*timeout)(struct conn *c);
+	/* A direction that conn_lend_in() or conn_lend_out() asked for is free now. */
+	void (*lent)(struct conn *c);
 	void (*closed)(struct conn *c);
 };
 
@@ -83,7 +85,10 @@ enum conn_flag {
 	CONN_FINISHING = 512, /* close when the queue is empty */
 	CONN_COUNTED = 1024,  /* struct conn_counts follows in memory */
 	CONN_SEND_FAILED = 2048, /* send_failed() was called, or will never be */
-	CONN_SENT = 4096,     /* something was */
+	CONN_LENT_IN = 4096,     /* reading is somebody else's, once file.in is free */
+	CONN_LENDING_OUT = 8192, /* sending will be somebody else's once the queue is empty */
+	CONN_LENT_OUT = 16384,   /* ... and is: what is queued waits */
+	CONN_SENT = 32768,       /* something was */
 };
 
 /*
@@ -180,6 +185,41 @@ static inline bool
 conn_is_closing(const struct conn *c)
 {
 	return c->flags & CONN_CLOSING;
+}
+
+/*
+ * Lends a direction to somebody who moves bytes through c->file with ops of his own (relay.c);
+ * handler->lent follows, from the loop, when it is free: what the receive in flight had still
+ * brought was delivered, what was queued is with the kernel.  It may be free at once, which is not
+ * told.  take_back: no op of the borrower is in flight there any more.  conn_lend_out(): false
+ * without memory.
+ */
+void conn_lend_in(struct conn *c);
+bool conn_lend_out(struct conn *c);
+void conn_take_back_in(struct conn *c);
+void conn_take_back_out(struct conn *c);
+static inline bool
+conn_is_lent_in(const struct conn *c)
+{
+	return c->flags & CONN_LENT_IN && c->file.in == NULL;
+}
+static inline bool
+conn_is_lent_out(const struct conn *c)
+{
+	return c->flags & CONN_LENT_OUT;
+}
+/* The borrower has moved bytes. */
+void conn_count_in(struct conn *c, size_t n);
+void conn_count_out(struct conn *c, size_t n);
+/* The borrower found (and has given the direction back): no more can be sent; positive errno. */
+void conn_send_lost(struct conn *c, int err);
+/* In the callback of a borrower's op: true when c is closing; then c may be gone. */
+bool conn_borrower_ended(struct conn *c);
+/* Nothing between c and its socket: the bytes are the same on both sides. */
+static inline bool
+conn_is_plain(const struct conn *c)
+{
+	return c->tp == NULL;
 }
 
 /* Calls handler->timeout after ms without another conn_timeout(); 0 stops it. */
