@@ -142,6 +142,7 @@ struct exchange {
 	struct lbd_str *vars;           /* stored variables; p NULL: not set */
 	struct lbd_str request_id;      /* $request_id once asked for */
 	struct tunnel *tunnel;
+	struct relay *down, *up;        /* borrowed from a call: who moves the bodies; or NULL */
 	const char *end_cause;          /* two letters, or NULL */
 };
 

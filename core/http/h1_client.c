@@ -38,6 +38,7 @@ call_detach(struct lbd_call *c)
 
 	if (sc == NULL)
 		return NULL;
+	call_relays_stop(c);
 	c->bytes_sent = lbd_call_bytes_sent(c);
 	c->bytes_received = lbd_call_bytes_received(c);
 	c->sc = NULL;
@@ -239,6 +240,12 @@ uint64_t
 lbd_call_bytes_received(const struct lbd_call *c)
 {
 	return c->sc == NULL ? c->bytes_received : c->sc->counts.received - c->received_before;
+}
+
+uint64_t
+lbd_call_bytes_relayed(const struct lbd_call *c)
+{
+	return c->relayed_n;
 }
 
 bool

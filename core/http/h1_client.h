@@ -15,6 +15,7 @@
 
 #include "core/http/framing.h"
 #include "core/http/h1_chunk.h"
+#include "core/net/relay.h"
 #include "core/net/upstream.h"
 
 struct tunnel;
@@ -57,6 +58,9 @@ struct lbd_call {
 	uint64_t bytes_sent, bytes_received; /* once sc is gone */
 	uint64_t head_bytes;            /* of interim heads */
 	struct lbd_http *tunnelled;     /* borrowed: whose client the tunnel joins */
+	struct lbd_http *relayed;       /* borrowed: whose client the relays join; NULL: none */
+	struct relay *down, *up;        /* owned: of the response's body, of the request's */
+	uint64_t relayed_n;             /* bytes of the response's body that went that way */
 	int send_err;                   /* sending failed; the response may still come */
 	uint8_t interims;
 	uint8_t state;                  /* enum call_state */
@@ -82,6 +86,9 @@ void call_input_ended(struct lbd_call *c, int err);
 /* h1_client_tunnel.c: ends the tunnel without a word. */
 void call_tunnel_stop(struct lbd_call *c);
 
+/* h1_client_relay.c: both bodies are the connections' own again. */
+void call_relays_stop(struct lbd_call *c);
+
 /* h1_client.c */
 /* The end: frees c. The connection is kept if all is clean. */
 void call_finish(struct lbd_call *c, enum lbd_call_end end, int err, const char *reason);
@@ -104,7 +111,7 @@ call_now(const struct lbd_call *c)
 static inline bool
 call_sends(const struct lbd_call *c)
 {
-	return conn_queued(&c->sc->conn) > 0 && c->send_err == 0;
+	return (conn_queued(&c->sc->conn) > 0 || relay_is_blocked(c->up)) && c->send_err == 0;
 }
 
 #endif

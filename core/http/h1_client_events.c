@@ -20,7 +20,7 @@ enum { SEND_LOOK_MS = 1000 }; /* how often a send that takes long is looked at *
 static bool
 call_waits(const struct lbd_call *c)
 {
-	return !c->paused && (c->request_done || c->send_err != 0) &&
+	return !c->paused && !relay_is_blocked(c->down) && (c->request_done || c->send_err != 0) &&
 	       (c->state == CALL_HEAD || c->state == CALL_BODY);
 }
 
@@ -178,6 +178,17 @@ on_send_failed(struct conn *conn, int err)
 }
 
 static void
+on_lent(struct conn *conn)
+{
+	struct server_conn *sc = LBD_CONTAINER(conn, struct server_conn, conn);
+
+	if (sc->call != NULL)
+		relay_lent(sc->call->up);
+	if (sc->call != NULL) /* the other one may have ended it */
+		relay_lent(sc->call->down);
+}
+
+static void
 on_closed(struct conn *conn)
 {
 	server_conn_free(LBD_CONTAINER(conn, struct server_conn, conn));
@@ -191,5 +202,6 @@ const struct conn_handler call_conn_handler = {
 	.drained = on_drained,
 	.send_failed = on_send_failed,
 	.timeout = on_timeout,
+	.lent = on_lent,
 	.closed = on_closed,
 };

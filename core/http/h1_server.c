@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/base/slab.h"
+#include "core/net/relay.h"
 #include "core/net/upstream.h"
 #include "core/os/clock.h"
 
@@ -118,6 +119,15 @@ client_has_more(const struct client *cl)
 	return !cl->gone && (!cl->eof || !client_in_empty(cl));
 }
 
+/* Bytes of ours wait for it. */
+static bool
+client_owes(const struct client *cl)
+{
+	const struct exchange *x = client_exchange(cl);
+
+	return conn_queued(&cl->conn) > 0 || (x != NULL && relay_is_blocked(x->down));
+}
+
 static void
 client_timer_send(struct client *cl)
 {
@@ -150,7 +160,7 @@ client_timer(struct client *cl)
 		break;
 	case CLIENT_BUSY:
 		if (x != NULL && x->body_state == BODY_WANTED && !x->pub.body_done &&
-			x->pub.body.n < x->body_high)
+			x->pub.body.n < x->body_high && !relay_is_blocked(x->up))
 			ms = c->client_body_timeout;
 		else if (x != NULL && x->reply_done && !body_complete(x))
 			ms = c->lingering_timeout;
@@ -164,7 +174,7 @@ client_timer(struct client *cl)
 			     : LBD_MIN(c->lingering_timeout, cl->work->linger_until - now);
 		break;
 	}
-	if (ms == 0 && conn_queued(&cl->conn) > 0)
+	if (ms == 0 && client_owes(cl))
 		client_timer_send(cl);
 	else
 		conn_timeout(&cl->conn, ms);
@@ -204,7 +214,7 @@ client_timeout(struct conn *c)
 	struct client *cl = client_of(c);
 	struct exchange *x = client_exchange(cl);
 
-	if (conn_queued(c) > 0) {
+	if (client_owes(cl)) {
 		if (!conn_moved(c) && cl->sending)
 			client_expired(cl, "while a response was being sent");
 		else
@@ -500,6 +510,17 @@ client_drained(struct conn *c)
 }
 
 static void
+client_lent(struct conn *c)
+{
+	struct exchange *x = client_exchange(client_of(c));
+
+	if (x == NULL)
+		return;
+	relay_lent(x->up);
+	relay_lent(x->down); /* none, if the other one has ended the call */
+}
+
+static void
 client_closed(struct conn *c)
 {
 	struct client *cl = client_of(c);
@@ -528,6 +549,7 @@ static const struct conn_handler client_handler = {
 	.drained = client_drained,
 	.send_failed = client_send_failed,
 	.timeout = client_timeout,
+	.lent = client_lent,
 	.closed = client_closed,
 };
 

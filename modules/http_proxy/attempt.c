@@ -31,6 +31,7 @@ attempt_record(struct proxy *p)
 		return;
 	a->bytes_sent = lbd_call_bytes_sent(p->call);
 	a->bytes_received = lbd_call_bytes_received(p->call);
+	a->response_length += lbd_call_bytes_relayed(p->call);
 	a->response_ms = (int64_t)(lbd_http_now(p->x) - p->attempt_ms);
 }
 

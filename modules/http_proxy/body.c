@@ -204,8 +204,12 @@ send_streamed(struct proxy *p)
 	p->body_at += chain.n;
 	p->body_sent = x->body_done;
 	call_give(p, &chain, p->body_sent);
-	if (!p->body_sent)
-		lbd_http_body_taken(x);
+	if (p->body_sent)
+		return;
+	/* what is too much to be kept need not be seen */
+	if (!p->keep_body && p->body_length >= 0)
+		(void)lbd_call_relay_request(p->call, x);
+	lbd_http_body_taken(x);
 }
 
 void

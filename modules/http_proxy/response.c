@@ -364,7 +364,9 @@ proxy_response_body(struct proxy *p, struct lbd_chain *chain)
 	if (lbd_http_queued(x) > PROXY_SMALL_PIECE)
 		compact(p, chain);
 	lbd_http_reply_body(x, chain, false);
-	if (!p->over && p->call != NULL && !p->paused && lbd_http_queued(x) > p->queue_max)
+	if (p->over || p->call == NULL || p->paused || lbd_call_relay(p->call, x))
+		return;
+	if (lbd_http_queued(x) > p->queue_max)
 		response_pause(p);
 }
 

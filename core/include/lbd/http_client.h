@@ -121,6 +121,25 @@ LBD_API size_t lbd_call_queued(const struct lbd_call *c);
 /* Stops and restarts reading of the response.  Bytes already received may still come once. */
 LBD_API void lbd_call_pause(struct lbd_call *c);
 LBD_API void lbd_call_resume(struct lbd_call *c);
+/*
+ * Inside body(), after what it brought was given to lbd_http_reply_body(): the rest of this body
+ * goes straight to x's client.  True: the core takes it over; body() may still come a few times,
+ * with what was received already, and is to do what it always does (but to pause); what goes
+ * straight is counted in lbd_call_bytes_relayed() alone.  end() comes as always, after the last
+ * byte has left or when it cannot: a failure of either side is told exactly as without.  Stopped by
+ * lbd_call_abort().  False: nothing changed, for reasons that may pass or not (the length is not
+ * known, too few bytes are left, somebody has to look at them); asking again costs little.
+ */
+LBD_API bool lbd_call_relay(struct lbd_call *c, struct lbd_http *x);
+/*
+ * The same for x's request body, of known length, which is sent as it comes: after what came was
+ * given to lbd_call_send().  What was received already may still come through the content handler's
+ * body() and is to be sent as before; when the core has moved the last byte, nothing is told and
+ * nothing more is to be sent: x->body_done is set.
+ */
+LBD_API bool lbd_call_relay_request(struct lbd_call *c, struct lbd_http *x);
+LBD_API uint64_t lbd_call_bytes_relayed(const struct lbd_call *c);
+
 /* A different gap between reads from now on; 0: none. */
 LBD_API void lbd_call_read_timeout(struct lbd_call *c, uint64_t ms);
 
