@@ -467,6 +467,8 @@ connects(void)
 	TURN_UNTIL(p.counts.sent == 1);
 	fd_wait(fd, POLLIN);
 	is_int(read(fd, &ch, 1), 1, "what was queued before is sent");
+	settle();
+	ok(p.c.output == NULL, "nothing is attached any more");
 	ok(sock_peer(fd, &local) == 0 && local.u.in.sin_addr.s_addr == b.u.in.sin_addr.s_addr,
 		"from the address that was asked for");
 	getsockopt(p.c.file.fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, &on, &n);
@@ -495,6 +497,7 @@ connect_is_refused(void)
 	TURN_UNTIL(p.said[0] != '\0');
 	is_cstr(p.said, "refused", "nobody listens");
 	is_int(p.err, ECONNREFUSED, "... ECONNREFUSED");
+	ok(p.c.output == NULL, "... and nothing is attached");
 	probe_close(&p);
 	TURN_UNTIL(p.closed);
 
@@ -535,6 +538,7 @@ connect_times_out(void)
 	is_int(p.err, ETIMEDOUT, "... ETIMEDOUT");
 	settle();
 	is_cstr(p.said, "refused", "once");
+	ok(p.c.output == NULL, "nothing is attached when the kernel knows, too");
 	probe_close(&p);
 	TURN_UNTIL(p.closed && q.closed);
 	is_cstr(q.said, "closed", "closed while connecting");
@@ -568,6 +572,7 @@ connects_to_paths(void)
 	is_cstr(p.said, "", "nothing is told inside");
 	TURN_UNTIL(p.said[0] != '\0');
 	is_cstr(p.said, "connected", "connected to a path");
+	ok(p.c.output == NULL, "... and nothing is attached");
 	probe_close(&p);
 	TURN_UNTIL(p.closed);
 	unlink(path);
@@ -586,6 +591,30 @@ connects_to_paths(void)
 	TURN_UNTIL(p.closed);
 	settle();
 	is_cstr(p.said, "closed", "closed before it was told");
+}
+
+/* In some builds memory for a connect is always at hand. */
+static void
+connects_without_memory(void)
+{
+	struct addr a;
+	int l = tcp_listener(&a, 8);
+	struct probe p;
+	int rc;
+
+	probe_init(&p, -1);
+	fail_alloc_from(1);
+	rc = conn_connect(&p.c, &a, NULL);
+	fail_alloc_at(0);
+	ok(rc == 0 || (rc == -ENOMEM && p.c.file.fd < 0), "connects or not (%d)", rc);
+	TURN_UNTIL(rc < 0 || p.said[0] != '\0');
+	if (rc < 0)
+		is_cstr(p.said, "", "nothing is told of one that did not begin");
+	else
+		ok(strcmp(p.said, "connected") == 0 || p.err == ENOMEM, "%s", p.said);
+	probe_close(&p);
+	TURN_UNTIL(p.closed);
+	close(l);
 }
 
 int
@@ -608,6 +637,7 @@ main(void)
 		connect_is_refused,
 		connect_times_out,
 		connects_to_paths,
+		connects_without_memory,
 		NULL,
 	};
 
