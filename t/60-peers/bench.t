@@ -17,7 +17,7 @@ use Bench::Conf ();
 use Bench::Report;
 use Bench::Workloads;
 
-plan skip_all => 'no compiler' if !has_program($ENV{CC} // 'cc');
+plan skip_all => 'no compiler' if !has_program((split ' ', $ENV{CC} // 'cc')[0]);
 plan skip_all => 'no taskset' if !has_program('taskset');
 my $bench = Cwd::abs_path("$FindBin::Bin/../../contrib/bench");
 my $dir = File::Temp::tempdir('lbd-bench-t-XXXXXX', TMPDIR => 1, CLEANUP => 1);
@@ -71,6 +71,27 @@ my @run = ('--lbd', lbd_program(), '--engines', $engine, '--nginx', '', '--hapro
 	($code, $out) = bench('--from', "$dir/json", '--svg', "$dir/svg2");
 	is $code, 0, '--from';
 	is slurp("$dir/svg2"), slurp("$dir/svg"), 'the same plot again';
+}
+
+# --- the other two ---
+{
+	my @one = ('--lbd', lbd_program(), '--engines', $engine, '--nginx', '', '--haproxy', '');
+	for my $name (qw(idle endtoend)) {
+		is((run_program($^X, "$bench/$name", '--help'))[0], 0, "$name --help");
+		isnt((run_program($^X, "$bench/$name", '--nonsense'))[0], 0, "$name refuses what it does not know");
+	}
+	my ($code, $out) = run_program($^X, "$bench/idle", @one, '--cpu', $cpu, '--n', 50, '--json', "$dir/idle");
+	is $code, 0, 'idle' or diag $out;
+	my $idle = eval { JSON::PP->new->decode(slurp("$dir/idle")) } // {};
+	is_deeply [map { $_->{connections} } values %$idle], [50], 'idle: JSON';
+	SKIP: {
+		skip 'no wrk', 2 if !has_program('wrk');
+		($code, $out) = run_program($^X, "$bench/endtoend", @one, '--no-namespace', '--cpus', "$cpu,$cpu,$cpu", qw(--seconds 1 --rounds 1
+			--connections 8), '--json', "$dir/endtoend");
+		is $code, 0, 'endtoend' or diag $out;
+		my $e = eval { JSON::PP->new->decode(slurp("$dir/endtoend")) } // {};
+		ok((grep { $_->{requests_per_s} } map { values %$_ } map { values %{ $e->{$_} // {} } } qw(one two)) == 6, 'endtoend: JSON') or diag $out;
+	}
 }
 
 # Elements are closed in the order in which they were opened, and the attributes of one differ.

@@ -49,11 +49,12 @@ sub result_table {
 	for my $w (grep { $_->{servers} } @{ $all->{workloads} }) {
 		for my $name (grep { $w->{servers}{$_}{kind} eq 'lbd' && $_ ne $all->{copy} } @{ $w->{order} }) {
 			my $s = $w->{servers}{$name};
-			push @rows, [$w->{name}, $name, number('%.2f', $s->{us_p10}), ratios($s, \@kinds), report_ratio($s->{ratio}{base}),
+			push @rows, [$w->{name}, $name, number('%.2f', $s->{us_p10}), ratios($s, \@kinds),
+				join(' / ', map { ($w->{aim} // {})->{$_} // () } @kinds), report_ratio($s->{ratio}{base}),
 				$w->{pairs}, defined $w->{void} ? 'void' : number('%.3f', $w->{control}{median})];
 		}
 	}
-	return table(['workload', 'server', 'us p10', (map { "$_ needs" } @kinds), "$all->{base} needs", 'pairs', 'control'], @rows);
+	return table(['workload', 'server', 'us p10', (map { "$_ needs" } @kinds), 'aimed at', "$all->{base} needs", 'pairs', 'control'], @rows);
 }
 
 # One workload, everybody.
@@ -68,8 +69,10 @@ sub detail {
 	} @{ $w->{order} };
 	my $rate = defined $w->{rate} ? sprintf(' %.0f requests per second.', $w->{rate}) : '';
 	my $void = defined $w->{void} ? " **Void: $w->{void}.**" : '';
+	my @best = map { $w->{best}{$_} // () } @{ $all->{kinds} };
+	my $with = @best ? ' Compared with ' . join(' and ', @best) . '.' : '';
 
-	return "### $w->{name}\n\n$w->{what}.$rate$void\n\n"
+	return "### $w->{name}\n\n$w->{what}.$rate$with$void\n\n"
 		. table(['', 'us p10', 'median', $w->{mb} ? 'us/MB' : (), qw(p50 p99 p99.9 requests/s busy gen sleeps/r calls/r clean)], @rows) . "\n";
 }
 
@@ -82,12 +85,48 @@ sub memory {
 			sprintf('%d KB', $r->{before} / 1024), sprintf('%d KB', $r->{after} / 1024), sprintf('%.0f', $r->{bytes_each})] } sort keys %$m) . "\n";
 }
 
+# Microseconds by number: a line per server, what a row does not count in brackets.
+sub sizes {
+	my ($all) = @_;
+	my (%us, @what);
+
+	for my $w (grep { $_->{size} && $_->{servers} } @{ $all->{workloads} }) {
+		my ($what) = $w->{name} =~ /^size-(\w+)-/;
+		push @what, $what if !$us{$what};
+		for my $name (@{ $w->{order} }) {
+			$us{$what}{$name}{ $w->{size} } = number(defined $w->{void} ? '(%.2f)' : '%.2f', $w->{servers}{$name}{us_p10});
+		}
+	}
+	return '' if !@what;
+	my @n = (10, 1000, 10_000);
+	my @rows = map { my $what = $_; map { my $name = $_; [$what, $name, map { $us{$what}{$name}{$_} // '-' } @n] } sort keys %{ $us{$what} } } @what;
+	return "## Cost against size\n\nMicroseconds of CPU time per request (10th percentile); void rows in brackets.\n\n"
+		. table(['number of', 'server', @n], @rows) . "\n";
+}
+
 sub left_out {
 	my ($all) = @_;
 	my @lines = ((map { "- $_->{name}: void, $_->{void}\n" } grep { defined $_->{void} } @{ $all->{workloads} }),
 		(map { "- $_->{name}: left out, $_->{skipped}\n" } grep { defined $_->{skipped} } @{ $all->{workloads} }));
 
 	return @lines ? join('', "## What does not count\n\n", @lines, "\n") : '';
+}
+
+# What contrib/bench/endtoend wrote.
+sub end_to_end {
+	my ($e) = @_;
+	my $text = "## End to end\n\nMedians of rounds of wrk with $e->{connections} connections; workers on CPU $e->{cpus}[0] and $e->{cpus}[1], wrk and "
+		. "the servers behind the\nproxy on CPU $e->{cpus}[2]. `-1` and `-2` are one worker and two.\n\n";
+
+	for my $part ('one', 'two') {
+		for my $port (qw(return proxy)) {
+			my $r = $e->{$part}{$port};
+			my @names = map { my $n = $_; grep { exists $r->{$_} } $n, "$n-1", "$n-2" } @{ $e->{order} };
+			$text .= table([$port, 'requests/s', 'p50 us', 'p99 us', 'CPU us/request'], map { my $n = $_; [$n,
+				(map { number('%.0f', $r->{$n}{$_}) } qw(requests_per_s p50_us p99_us)), number('%.2f', $r->{$n}{us})] } @names) . "\n";
+		}
+	}
+	return $text . "400 connections over two workers: " . join('; ', map { "$_ @{ $e->{spread}{$_} // [] }" } map { "$_-2" } @{ $e->{order} }) . ".\n\n";
 }
 
 # The text of a file.
@@ -97,7 +136,7 @@ sub markdown {
 	return "# Results\n\nWritten by `contrib/bench/run --markdown`; what rows and columns mean is in README.md.\n\n"
 		. about_machine($all) . "\n## CPU time per request\n\nMicroseconds, and how many times as much the others need: median of the "
 		. "rotations (quartiles). The peer\nis the best of its configurations where there are several.\n\n" . result_table($all) . "\n"
-		. left_out($all) . "## Every row\n\n"
+		. sizes($all) . ($all->{endtoend} ? end_to_end($all->{endtoend}) : '') . left_out($all) . "## Every row\n\n"
 		. join '', map { $_->{memory} ? memory($_) : $_->{servers} ? detail($all, $_) : () } @{ $all->{workloads} };
 }
 

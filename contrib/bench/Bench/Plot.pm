@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The ratios of a run as an SVG: a bar per workload and peer from 1 to the median, whiskers for the quartiles, a
-# diamond for the other engine.  Logarithmic, because half is as bad as double is good.
+# diamond for the other engine, a red line for what is aimed at.  Logarithmic, because half is as bad as double is good.
 
 package Bench::Plot;
 
@@ -15,7 +15,7 @@ our @EXPORT = qw(plot);
 use constant {
 	LABEL => 190,   # where the axis begins
 	AXIS => 520,
-	VALUE => 130,   # room behind it
+	VALUE => 150,   # room behind it
 	ROW => 30,
 	BAR => 10,
 	TOP => 92,
@@ -29,6 +29,8 @@ my $style = <<'EOT';
 	.one { stroke: #1b1f24; stroke-width: 1.5; }
 	.whisker { stroke: #1b1f24; stroke-width: 1.2; fill: none; }
 	.mark { fill: #ffffff; stroke: #1b1f24; }
+	.back { fill: #ffffff; }
+	.aim { stroke: #cf222e; stroke-width: 2; }
 	.p0 { fill: #1f8a9e; } .p1 { fill: #d9822b; }
 	.void { opacity: 0.35; }
 	@media (prefers-color-scheme: dark) {
@@ -37,6 +39,8 @@ my $style = <<'EOT';
 		.grid { stroke: #3d444d; }
 		.one, .whisker { stroke: #e6edf3; }
 		.mark { fill: #0d1117; stroke: #e6edf3; }
+		.back { fill: #0d1117; }
+		.aim { stroke: #ff7b72; }
 		.p0 { fill: #3fb4ca; } .p1 { fill: #eb9b4c; }
 	}
 EOT
@@ -65,7 +69,7 @@ sub rows_of {
 		for my $name (grep { /^\Q$all->{base}\E(?:\+|$)/ } @{ $w->{order} }) {
 			my $suffix = substr $name, length $all->{base};
 			my $ratio = $w->{servers}{$name}{ratio} or next;
-			push @rows, { label => $w->{name} . ($suffix eq '' ? '' : " $suffix"), void => defined $w->{void}, ratio => $ratio,
+			push @rows, { aim => $w->{aim} // {}, label => $w->{name} . ($suffix eq '' ? '' : " $suffix"), void => defined $w->{void}, ratio => $ratio,
 				other => defined $second ? $w->{servers}{"$second$suffix"}{ratio} : undef };
 		}
 	}
@@ -76,6 +80,9 @@ sub rows_of {
 sub axis {
 	my ($kinds, @rows) = @_;
 	my ($least, $most) = (-1, 1);
+	my @aims = map { log($_) / log 2 } map { values %{ $_->{aim} } } @rows;
+
+	$_ > $most and $most = $_ for @aims;
 
 	for my $r (@rows) {
 		for my $v (map { @$_{qw(q1 q3 median)} } grep { defined } map { ($r->{ratio}{$_}, ($r->{other} // {})->{$_}) } @$kinds) {
@@ -109,6 +116,7 @@ sub row {
 		my $at = $y + $i * BAR;
 		$svg .= bar($x, $at, "p$i", $v);
 		$svg .= sprintf qq{<path class="mark" d="M%.1f %.1fl3 3l-3 3l-3 -3z"/>\n}, $x->($o->{median}), $at + BAR / 2 - 3 if defined $o;
+		$svg .= sprintf qq{<path class="aim" d="M%.1f %.1fv%d"/>\n}, $x->($_), $at, BAR - 1 for $r->{aim}{ $kinds->[$i] } // ();
 		push @values, sprintf '%.2f', $v->{median};
 	}
 	$svg .= text_at(LABEL + AXIS + 12, $y + BAR + 4, join(' / ', @values) . ($r->{void} ? ' void' : ''));
@@ -124,7 +132,7 @@ sub plot {
 	my $bottom = TOP + @rows * ROW;
 	my $wide = LABEL + AXIS + VALUE;
 	my $svg = text_at(16, 26, 'CPU time per request: how many times as much the others need', 'title')
-		. text_at(16, 45, "$all->{base}, right of 1 is better; lines: quartiles" . (defined $second ? "; diamonds: $second" : ''), 'note');
+		. text_at(16, 45, "$all->{base}, right of 1 is better; lines: quartiles; red: aimed at" . (defined $second ? "; diamonds: $second" : ''), 'note');
 
 	for my $i (0 .. $#kinds) {
 		$svg .= sprintf qq{<rect class="p%d" x="%d" y="56" width="10" height="10"/>\n}, $i, 16 + $i * 90;
@@ -138,7 +146,7 @@ sub plot {
 	$svg .= row($x, TOP + 4 + $_ * ROW, \@kinds, $rows[$_]) for 0 .. $#rows;
 	my $high = $bottom + 16;
 	return qq{<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 $wide $high" width="$wide" height="$high" role="img" }
-		. qq{aria-label="CPU time per request against lbd">\n<style>\n$style</style>\n$svg</svg>\n};
+		. qq{aria-label="CPU time per request against lbd">\n<style>\n$style</style>\n<rect class="back" width="$wide" height="$high"/>\n$svg</svg>\n};
 }
 
 1;

@@ -83,6 +83,10 @@ sub enter_namespace {
 	my (@argv) = @_;
 
 	if (!$ENV{LBD_BENCH_NAMESPACE}) {
+		if (system('unshare -n ip link set lo up >/dev/null 2>&1') != 0) {
+			warn "no network namespace (unshare, ip): connections of others and the congestion control are as they are\n";
+			return;
+		}
 		$ENV{LBD_BENCH_NAMESPACE} = 1;
 		exec 'unshare', '-n', '--', $^X, $0, @argv or die "unshare: $!\n";
 	}
@@ -108,9 +112,10 @@ sub machine {
 # What is compared with lbd, from the distribution.
 sub install_peers {
 	my ($id) = (slurp('/etc/os-release') // '') =~ /^ID=(\w+)/m;
-	my %packages = (debian => ['linux-perf'], ubuntu => ['linux-tools-generic']);
-	my $perf = $packages{ $id // '' } // die "--install knows Debian and Ubuntu only; install nginx, HAProxy, wrk and perf by hand\n";
-	my %want = (nginx => ['nginx-light'], haproxy => ['haproxy'], wrk => ['wrk'], perf => $perf);
+	my %tools = (debian => ['linux-perf'], ubuntu => ['linux-tools-generic']);
+	my $perf = $tools{ $id // '' } // die "--install knows Debian and Ubuntu only; install nginx, HAProxy, wrk, perf by hand\n";
+	my %want = (nginx => ['nginx-light'], haproxy => ['haproxy'], wrk => ['wrk'], perf => $perf, ip => ['iproute2'],
+		unshare => ['util-linux'], cc => [qw(gcc libc6-dev)]);
 	my @missing = map { @{ $want{$_} } } grep { !defined find_program($_) } sort keys %want;
 
 	return if !@missing;

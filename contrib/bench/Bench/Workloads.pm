@@ -22,10 +22,18 @@ my $bodies = [['buffer', '', 'lbd'], ['stream', '+stream', 'lbd'], ['buffer', '+
 my $logs = [['return', '', 'lbd'], ['log', '+log', 'lbd'], ['log', '+log', 'nginx']];
 my $proxy_logs = [['proxy', '', 'lbd'], ['proxylog', '+log', 'lbd'], ['proxylog', '+log', 'nginx']];
 
+# What is aimed at: how many times as much nginx and HAProxy should need.
+my %aim = (
+	'return-64' => [1.6, 1.75], 'return-256' => [1.7, 2.0], 'cached-64' => [1.6, 1.75], 'proxy-1' => [1.2, 1.3],
+	'proxy-64' => [1.5, 1.6], 'proxy-256' => [1.8, 1.8], 'pipeline-4' => [3, 5], 'pipeline-16' => [7, 12], 'new' => [1.25, 1.25],
+	'body-1m' => [1.75, 1.1], 'body-10m' => [3, 1.1],
+);
+
 sub row {
 	my ($name, $set, $targets, $load, $what, %more) = @_;
+	my %aimed = $aim{$name} ? (aim => { nginx => $aim{$name}[0], haproxy => $aim{$name}[1] }) : ();
 
-	return { name => $name, set => $set, targets => $targets, load => $load, what => $what, slice => 80, %more };
+	return { name => $name, set => $set, targets => $targets, load => $load, what => $what, slice => 80, %aimed, %more };
 }
 
 sub connections {
