@@ -169,12 +169,14 @@ slice(unsigned rotation, struct target *t)
 	run_until(now_ns() + (uint64_t)PAUSE_MS * NS_PER_MS, false);
 }
 
-/* Another order each time, so that nobody always follows the same one. */
+/* Another order each time and in every run, so that nobody always follows the same one. */
 static void
 shuffle(unsigned *order, unsigned n)
 {
-	static uint32_t seed = 12345;
+	static uint32_t seed;
 
+	if (seed == 0)
+		seed = (uint32_t)now_ns() | 1;
 	for (unsigned i = n; i > 1; i--) {
 		unsigned k, was = order[i - 1];
 
