@@ -48,7 +48,7 @@ sub bench {
 
 # --- a run without peers ---
 my @run = ('--lbd', lbd_program(), '--engines', $engine, '--nginx', '', '--haproxy', '', '--no-namespace', '--no-calls', '--retries', 0, '--starts', 1,
-	'--cpus', "$cpu,$cpu", '--max-delay', '100,100');
+	'--cpus', "$cpu,$cpu", '--max-delay', '1000,1000');
 {
 	my @rows = qw(return-64 proxy-8 pipeline-4 new-both body-1m upload-64k websocket-64 log-64 half-load size-servers-10 size-locations-10
 		size-names-10);
