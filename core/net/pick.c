@@ -201,6 +201,24 @@ choose_among(struct lbd_pick *p, struct lbd_candidates *c, uint64_t now)
 	return NULL;
 }
 
+/* In a large group of equals: the one whose turn it is, unless something is in the way. */
+static struct server *
+choose_by_turn(struct lbd_pick *p, uint64_t now)
+{
+	const struct lbd_upstream *up = p->upstream;
+	const struct lbd_balancer *b = up->balancer;
+	struct server *s;
+
+	if (!up->private->turns || p->tries > 0)
+		return NULL;
+	s = up->servers[b->turn(up->servers[0]->pub.state, up->private->primaries)];
+	if (obstacle_of(p, s, now) == OBSTACLE_NONE && claim(p, s, now, false))
+		return s;
+	if (b->done != NULL)
+		b->done(p->upstream, &s->pub, LBD_PICK_UNCOUNTED, 0);
+	return NULL;
+}
+
 static struct server *
 choose_tier(struct lbd_pick *p, unsigned from, unsigned to, uint64_t now)
 {
@@ -252,8 +270,10 @@ choose(struct lbd_pick *p, uint64_t now)
 {
 	struct lbd_upstream *up = p->upstream;
 	unsigned primaries = up->private->primaries;
-	struct server *s = choose_tier(p, 0, primaries, now);
+	struct server *s = choose_by_turn(p, now);
 
+	if (s == NULL)
+		s = choose_tier(p, 0, primaries, now);
 	p->why = up->balancer == NULL ? "only" : up->balancer->why;
 	p->backups = p->last_resort = false;
 	if (s != NULL)

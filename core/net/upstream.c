@@ -136,6 +136,20 @@ check_balancer(struct lbd_conf *cf, const struct lbd_upstream *up)
 	return 0;
 }
 
+/* Many primaries of the same weight. */
+static bool
+is_large_and_even(const struct lbd_upstream *up)
+{
+	enum { LARGE = 64 };
+	unsigned n = up->private->primaries;
+
+	for (unsigned i = 1; i < n; i++) {
+		if (up->servers[i]->pub.weight != up->servers[0]->pub.weight)
+			return false;
+	}
+	return n >= LARGE;
+}
+
 /* All is read and inherited: makes a group usable.  A second call does nothing. */
 static int
 group_finish(struct lbd_conf *cf, void *arg)
@@ -155,6 +169,7 @@ group_finish(struct lbd_conf *cf, void *arg)
 		return lbd_conf_error(cf, 0, "out of memory");
 	if (check_balancer(cf, up) < 0)
 		return -1;
+	g->turns = up->balancer->turn != NULL && is_large_and_even(up);
 	return up->balancer->init == NULL ? 0 : up->balancer->init(cf, up);
 }
 

@@ -53,6 +53,7 @@ struct upstream_private {
 	struct level *level;           /* NULL: implicit */
 	unsigned room;                 /* of up->servers while reading */
 	unsigned primaries;            /* servers before the backups */
+	bool turns;                    /* many primaries, all of one weight: balancer->turn() */
 	bool single;                   /* one server in all: its failures do not count */
 	bool finished;
 

@@ -8,8 +8,9 @@
  * heavy server's turns are spread out: weights 5, 1, 1 give a a b a c a a.
  *
  * The current weights are shared by all workers and changed by atomic additions, whose sum stays
- * zero whatever the order, so the shares are exact over all workers.  Who may be chosen, and what
- * happens when a server fails, is decided by the core.
+ * zero whatever the order, so the shares are exact over all workers.  Large groups of equal servers
+ * take turns, for looking at all of them would be the most expensive part of a request.  Who may be
+ * chosen, and what happens when a server fails, is decided by the core.
  */
 
 #include <stdatomic.h>
@@ -46,9 +47,19 @@ roundrobin_pick(struct lbd_upstream *up, const struct lbd_candidates *c, const s
 	return best;
 }
 
+/* Plain rounds, as the weights above would make them; each worker takes the next turn of all. */
+static uint32_t
+roundrobin_turn(struct lbd_server_state *state, uint32_t n)
+{
+	uint64_t turn = (uint64_t)atomic_fetch_add_explicit(&state->balancer[1], 1,
+		memory_order_relaxed);
+
+	return (uint32_t)(turn % n);
+}
+
 static const struct lbd_balancer balancers[] = {
 	{ .name = "round_robin", .why = "wrr", .caps = LBD_BALANCER_WEIGHT | LBD_BALANCER_BACKUP,
-		.pick = roundrobin_pick },
+		.pick = roundrobin_pick, .turn = roundrobin_turn },
 	{ 0 }
 };
 

@@ -47,7 +47,14 @@ struct lbd_balancer {
 	int (*init)(struct lbd_conf *cf, struct lbd_upstream *up);
 	struct lbd_server *(*pick)(struct lbd_upstream *up, const struct lbd_candidates *c,
 		const struct lbd_pick *why);
-	/* Exactly once per pick(), after lbd_pick_done().  May be NULL. */
+	/*
+	 * Of n servers of one weight, all of a large group's primaries, the number of the one whose
+	 * turn it is; state is the first one's.  Asked before pick() in such groups, so that a
+	 * choice costs the same however many servers there are; pick() is asked when that server
+	 * cannot be chosen.  May be NULL.
+	 */
+	uint32_t (*turn)(struct lbd_server_state *state, uint32_t n);
+	/* Exactly once per pick() or turn(), after lbd_pick_done().  May be NULL. */
 	void (*done)(struct lbd_upstream *up, struct lbd_server *s, enum lbd_pick_outcome outcome,
 		uint64_t took_ms);
 	/* The server set or states changed.  May be NULL. */
