@@ -70,7 +70,7 @@ enum {
 /* In file.armed, beside the bits of engines: file_end() was called. */
 enum { FILE_ENDED = 1 << 30 };
 
-enum { WHEEL_BITS = 6, WHEEL_SLOTS = 1 << WHEEL_BITS, WHEEL_LEVELS = 8 };
+enum { WHEEL_BITS = 6, WHEEL_SLOTS = 1 << WHEEL_BITS, WHEEL_LEVELS = 7 };
 
 /* See timer.c. */
 struct wheel {

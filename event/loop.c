@@ -105,13 +105,6 @@ loop_destroy(struct loop **lp)
 /* --- marks and deferred calls --- */
 
 void
-dirty_init(struct dirty *d, void (*flush)(struct loop *, struct dirty *))
-{
-	d->flush = flush;
-	lbd_list_init(&d->link);
-}
-
-void
 loop_mark(struct loop *loop, struct dirty *d)
 {
 	if (lbd_list_empty(&d->link))
@@ -119,29 +112,10 @@ loop_mark(struct loop *loop, struct dirty *d)
 }
 
 void
-loop_unmark(struct dirty *d)
-{
-	lbd_list_remove(&d->link);
-}
-
-void
-deferred_init(struct deferred *d, void (*fn)(struct loop *, struct deferred *))
-{
-	d->fn = fn;
-	lbd_list_init(&d->link);
-}
-
-void
 loop_defer(struct loop *loop, struct deferred *d)
 {
 	if (lbd_list_empty(&d->link))
 		lbd_list_add_tail(&loop->deferred, &d->link);
-}
-
-void
-loop_undefer(struct deferred *d)
-{
-	lbd_list_remove(&d->link);
 }
 
 /* Everything marked now, once; what gets marked meanwhile is for the next call. */

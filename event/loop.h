@@ -70,18 +70,39 @@ void loop_stop(struct loop *loop);
 /* Cached monotonic milliseconds, updated once a turn. Virtual under sim. */
 uint64_t loop_now(const struct loop *loop);
 
-void dirty_init(struct dirty *d, void (*flush)(struct loop *, struct dirty *));
+static inline void
+dirty_init(struct dirty *d, void (*flush)(struct loop *, struct dirty *))
+{
+	d->flush = flush;
+	lbd_list_init(&d->link);
+}
+
 void loop_mark(struct loop *loop, struct dirty *d); /* marking twice is one mark */
-void loop_unmark(struct dirty *d);
+static inline void
+loop_unmark(struct dirty *d)
+{
+	lbd_list_remove(&d->link);
+}
 
 /* Calls fn(arg) once, later in this turn or in the next, never inside this call. */
 struct deferred {
 	void (*fn)(struct loop *loop, struct deferred *d);
 	struct lbd_list link;  /* linked while pending */
 };
-void deferred_init(struct deferred *d, void (*fn)(struct loop *, struct deferred *));
+
+static inline void
+deferred_init(struct deferred *d, void (*fn)(struct loop *, struct deferred *))
+{
+	d->fn = fn;
+	lbd_list_init(&d->link);
+}
+
 void loop_defer(struct loop *loop, struct deferred *d); /* deferring twice is one call */
-void loop_undefer(struct deferred *d);
+static inline void
+loop_undefer(struct deferred *d)
+{
+	lbd_list_remove(&d->link);
+}
 
 /* Hook called once at the end of each turn, before the kernel is entered (log flush), or NULL. */
 void loop_on_turn(struct loop *loop, void (*fn)(void *arg), void *arg);

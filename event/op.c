@@ -60,16 +60,6 @@ op_begin(struct loop *loop, struct op *op, struct file *f, enum op_kind kind)
 }
 
 void
-op_init(struct op *op, op_fn *fn)
-{
-	op->fn = fn;
-	op->kind = OP_NONE;
-	op->flags = 0;
-	op->buf = NULL;
-	lbd_list_init(&op->link);
-}
-
-void
 file_init(struct file *f, int fd)
 {
 	f->fd = fd;

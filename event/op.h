@@ -125,7 +125,16 @@ op_is_done(const struct op *op)
 }
 
 /* Storage zeroed by the caller. */
-void op_init(struct op *op, op_fn *fn);
+static inline void
+op_init(struct op *op, op_fn *fn)
+{
+	op->fn = fn;
+	op->kind = OP_NONE;
+	op->flags = 0;
+	op->buf = NULL;
+	lbd_list_init(&op->link);
+}
+
 void file_init(struct file *f, int fd);
 
 void op_accept(struct loop *loop, struct op *op, struct file *f);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Timers: a wheel of eight levels with 64 slots each, one tick per millisecond.
+ * Timers: a wheel of seven levels with 64 slots each, one tick per millisecond.
  *
  * A timer lies on the level of the highest 6-bit digit in which its tick differs from the wheel's,
  * in the slot of that digit.  Therefore everything on a level comes before everything on the next
@@ -127,7 +127,7 @@ timer_run(struct loop *loop, struct timer *t)
 	if (!timer_is_set(t))
 		return;
 	if (timer_deadline(t) > w->tick) {
-		wheel_file(w, t, timer_deadline(t));
+		wheel_file(w, t, LBD_MIN(timer_deadline(t), DEADLINE_MAX));
 		return;
 	}
 	timer_stop(t);
@@ -171,16 +171,16 @@ void
 timer_set(struct loop *loop, struct timer *t, uint64_t ms)
 {
 	uint64_t deadline = loop->now + (ms == 0 ? 1 : ms);
+	uint64_t later = deadline - t->tick; /* huge when it is earlier */
 
+	if (LBD_LIKELY(later < TIMER_OFF && deadline >= ms && is_filed(t))) {
+		t->later = later & TIMER_OFF;
+		return;
+	}
 	if (deadline < ms || deadline > DEADLINE_MAX)
 		deadline = DEADLINE_MAX;
-	if (is_filed(t)) {
-		if (deadline >= t->tick && deadline - t->tick < TIMER_OFF) {
-			t->later = (deadline - t->tick) & TIMER_OFF;
-			return;
-		}
+	if (is_filed(t))
 		wheel_take_out(&loop->wheel, t);
-	}
 	wheel_file(&loop->wheel, t, deadline);
 }
 

@@ -20,9 +20,9 @@ struct timer;
 
 typedef void timer_fn(struct loop *loop, struct timer *t);
 
-enum { TIMER_TICK_BITS = 44, TIMER_LATER_BITS = 20 };
+enum { TIMER_TICK_BITS = 40, TIMER_LATER_BITS = 24 };
 
-/* More than can be said in later: it does not fire at all.  The greatest is 17 minutes. */
+/* More than can be said in later: it does not fire at all.  The greatest is 4.6 hours. */
 #define TIMER_OFF ((UINT64_C(1) << TIMER_LATER_BITS) - 1)
 
 struct timer {
@@ -38,7 +38,7 @@ _Static_assert(sizeof(struct timer) <= 32, "a timer has grown");
 void timer_init(struct timer *t, timer_fn *fn);
 
 /*
- * Fires after ms from now (at least one tick later; more than 500 years is for ever).  Replaces an
+ * Fires after ms from now (at least one tick later; more than 34 years is for ever).  Replaces an
  * earlier setting.
  */
 void timer_set(struct loop *loop, struct timer *t, uint64_t ms);

@@ -57,15 +57,15 @@ struct client {
 	const struct http_port *port;   /* borrowed from conf */
 	struct lbd_list link;           /* all clients of this worker */
 	uint64_t number;                /* $connection */
-	uint64_t born_ms : 44;
-	uint64_t state : 3;             /* enum client_state */
-	uint64_t attached : 1;          /* work, not idle_c */
-	uint64_t eof : 1;               /* the client has finished sending */
-	uint64_t gone : 1;              /* error: nothing can be sent */
-	uint64_t reclaimed : 1;         /* closed to make room: its slot is promised to another */
-	uint64_t parsing : 1;           /* client_next() is on the stack */
-	uint64_t sending : 1;           /* the timeout that runs is send_timeout */
-	uint64_t until_close : 1;       /* the end of the connection is the end of the answer */
+	uint8_t state;                  /* enum client_state */
+	bool attached : 1;              /* work, not idle_c */
+	bool eof : 1;                   /* the client has finished sending */
+	bool gone : 1;                  /* error: nothing can be sent */
+	bool reclaimed : 1;             /* closed to make room: its slot is promised to another */
+	bool parsing : 1;               /* client_next() is on the stack */
+	bool sending : 1;               /* the timeout that runs is send_timeout */
+	bool until_close : 1;           /* the end of the connection is the end of the answer */
+	uint64_t born_ms : 48;
 	uint32_t since_ms;              /* see client_spent() */
 	uint32_t requests;
 	struct addr_small peer;
@@ -194,7 +194,9 @@ void client_left(struct client *cl);        /* eof, x is running */
 bool client_has_more(const struct client *cl); /* the next request may come, or is here */
 void client_timer(struct client *cl);       /* sets the timeout that fits the state */
 void client_read_more(struct client *cl);   /* there is room again */
+void client_cut(struct client *cl);         /* closes; what is lost must not look like an end */
 int clients_start(struct loop *loop);
+/* clients.c */
 void clients_drain(void);
 void clients_abort(void);
 unsigned clients_active(void);

@@ -28,6 +28,9 @@ struct server_conn {
 	char *key;             /* owned: bytes of idle.key, or NULL */
 };
 
+/* What an idle server connection costs. */
+_Static_assert(sizeof(struct server_conn) <= 304, "a server connection has grown");
+
 enum {
 	CALL_INTERIMS_MAX = 16, /* 1xx before one response */
 	CALL_FIELDS_MAX = 1000, /* field lines of a response */

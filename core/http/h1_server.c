@@ -26,11 +26,7 @@ enum {
 	OUT_LOW = 16 * 1024,
 };
 
-#define BORN_MASK ((UINT64_C(1) << 44) - 1)
-
-struct lbd_list clients = LBD_LIST_INIT(clients);
-struct client_counts client_counts;
-bool clients_draining;
+#define BORN_MASK ((UINT64_C(1) << 48) - 1)
 
 static struct slab client_slab, work_slab;
 static const struct conn_handler client_handler;
@@ -62,14 +58,17 @@ client_attach(struct client *cl)
 	return true;
 }
 
+/* What was received is dropped. */
 static void
 client_detach(struct client *cl)
 {
 	struct client_work *w = cl->work;
 
+	lbd_assert(cl->attached);
 	cl->idle_c = w->c;
 	cl->attached = false;
-	lbd_chain_clear(&w->in);
+	if (w->in.head != NULL)
+		lbd_chain_clear(&w->in);
 	lbd_buf_unref(&w->head);
 	loop_undefer(&w->next);
 	slab_free(&work_slab, w);
@@ -181,7 +180,7 @@ client_timer(struct client *cl)
 }
 
 /* Closes while bytes of an answer are lost, which must not look like its end. */
-static void
+void
 client_cut(struct client *cl)
 {
 	if (cl->until_close)
@@ -356,6 +355,19 @@ client_scan(struct client *cl)
 	return false;
 }
 
+/* No exchange is running and there is nothing to make one of, or no room for its answer. */
+static void
+client_rest(struct client *cl)
+{
+	if (cl->state == CLIENT_IDLE && client_in_empty(cl))
+		client_detach(cl);
+	if (client_has_more(cl))
+		client_read_more(cl);
+	else
+		conn_finish(&cl->conn);
+	client_timer(cl);
+}
+
 /* Makes and runs exchanges while there are bytes and nothing waits. */
 static void
 client_next(struct client *cl)
@@ -372,15 +384,8 @@ client_next(struct client *cl)
 			steps_run(w->x);
 	}
 	cl->parsing = false;
-	if (w->x != NULL || cl->state > CLIENT_HEAD)
-		return;
-	if (cl->state == CLIENT_IDLE && lbd_chain_empty(&w->in))
-		client_detach(cl);
-	if (client_has_more(cl))
-		client_read_more(cl);
-	else
-		conn_finish(&cl->conn);
-	client_timer(cl);
+	if (w->x == NULL && cl->state <= CLIENT_HEAD)
+		client_rest(cl);
 }
 
 static void
@@ -627,16 +632,16 @@ client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool sile
 			conn_finish(&cl->conn);
 			return;
 		}
-		client_read_more(cl);
-		if (!lbd_chain_empty(&w->in)) {
-			if (!cl->parsing)
-				loop_defer(conn_loop, &w->next);
-			return;
+		if (lbd_chain_empty(&w->in))
+			conn_slots_idle();
+		if (cl->parsing)
+			return; /* client_next() goes on */
+		if (lbd_chain_empty(&w->in)) {
+			client_rest(cl);
+		} else {
+			client_read_more(cl);
+			loop_defer(conn_loop, &w->next);
 		}
-		if (!cl->parsing)
-			client_detach(cl);
-		client_timer(cl);
-		conn_slots_idle();
 		return;
 	}
 	linger |= lingering == LINGERING_ALWAYS || !lbd_chain_empty(&w->in);
@@ -653,44 +658,4 @@ clients_start(struct loop *loop)
 	slab_init(&client_slab, sizeof(struct client), 4);
 	slab_init(&work_slab, sizeof(struct client_work), 4);
 	return 0;
-}
-
-void
-clients_drain(void)
-{
-	struct lbd_list *l, *tmp;
-
-	clients_draining = true;
-	LBD_LIST_EACH(l, tmp, &clients) {
-		struct client *cl = LBD_LIST_ITEM(l, struct client, link);
-
-		if (client_exchange(cl) != NULL)
-			cl->work->x->keep_alive = false;
-		else if (cl->state == CLIENT_IDLE)
-			conn_finish(&cl->conn);
-	}
-}
-
-void
-clients_abort(void)
-{
-	struct lbd_list *l, *tmp;
-
-	LBD_LIST_EACH(l, tmp, &clients) {
-		struct client *cl = LBD_LIST_ITEM(l, struct client, link);
-
-		cl->gone = true;
-		if (client_exchange(cl) != NULL)
-			exchange_abort(cl->work->x, 499, "KD"); /* its handler ends a tunnel, too */
-		if (conn_queued(&cl->conn) > 0)
-			client_cut(cl);
-		else
-			conn_close(&cl->conn);
-	}
-}
-
-unsigned
-clients_active(void)
-{
-	return client_counts.active;
 }

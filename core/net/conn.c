@@ -74,10 +74,10 @@ conn_detach(struct conn *c)
 {
 	struct conn_output *o = c->output;
 
-	c->output = NULL;
 	loop_unmark(&o->dirty);
 	lbd_chain_clear(&o->queue);
 	lbd_chain_clear(&o->sending);
+	c->output = NULL;
 	slab_free(&outputs, o);
 }
 
@@ -90,11 +90,14 @@ is_transmitting(const struct conn *c)
 void
 conn_settle(struct conn *c)
 {
-	const struct conn_output *o = c->output;
+	struct conn_output *o = c->output;
 
-	if (o != NULL && conn_queued(c) == 0 && !o->queue.failed && !is_transmitting(c) &&
-	    lbd_list_empty(&o->dirty.link) && !(c->flags & (CONN_CONNECTING | CONN_LENDING_OUT)))
-		conn_detach(c);
+	if (o == NULL || o->queue.n + o->sending.n > 0 || o->queue.failed ||
+	    op_in_flight(&o->tx.op) || !lbd_list_empty(&o->dirty.link) ||
+	    c->flags & (CONN_CONNECTING | CONN_LENDING_OUT))
+		return;
+	c->output = NULL; /* with nothing in it */
+	slab_free(&outputs, o);
 }
 
 /* Output is lost.  Its owner is told by the timer, which is the one thing that is always there. */
@@ -329,7 +332,8 @@ conn_send_fail(struct conn *c, int err)
 struct lbd_chain *
 conn_out(struct conn *c)
 {
-	if (LBD_LIKELY(!(c->flags & (CONN_CLOSING | CONN_STARVED)) && conn_attach(c)))
+	if (LBD_LIKELY(!(c->flags & (CONN_CLOSING | CONN_STARVED)) &&
+		       (c->output != NULL || conn_attach(c))))
 		return &c->output->queue;
 	conn_starve(c);
 	lbd_chain_clear(&lost);
@@ -339,13 +343,15 @@ conn_out(struct conn *c)
 void
 conn_dirty(struct conn *c)
 {
-	if (c->flags & CONN_CLOSING || c->output == NULL) {
+	struct conn_output *o = c->output;
+
+	if (c->flags & CONN_CLOSING || o == NULL) {
 		lbd_chain_clear(&lost);
 		return;
 	}
-	if (conn_queued(c) > c->low_mark)
+	if (o->queue.n + o->sending.n > c->low_mark)
 		conn_flag(c, CONN_HIGH, 0);
-	loop_mark(conn_loop, &c->output->dirty);
+	loop_mark(conn_loop, &o->dirty);
 }
 
 void
@@ -463,6 +469,7 @@ static void
 conn_sent(struct conn *c, size_t n)
 {
 	struct conn_output *o = c->output;
+	size_t left;
 	bool low;
 
 	o->sent += n;
@@ -470,10 +477,11 @@ conn_sent(struct conn *c, size_t n)
 	if (c->flags & CONN_COUNTED)
 		counts_of(c)->sent += n;
 	lbd_chain_consume(&o->sending, n);
-	low = c->flags & CONN_HIGH && conn_queued(c) <= c->low_mark;
+	left = o->queue.n + o->sending.n;
+	low = c->flags & CONN_HIGH && left <= c->low_mark;
 	conn_flag(c, CONN_SENT, 0);
-	if (conn_queued(c) > 0 || c->flags & CONN_LENDING_OUT)
-		conn_mark(c);
+	if (left > 0 || c->flags & CONN_LENDING_OUT)
+		loop_mark(conn_loop, &o->dirty);
 	else if (!(c->flags & (CONN_SHUT | CONN_FINISHING)))
 		conn_settle(c);
 	if (low) {

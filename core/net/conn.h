@@ -93,19 +93,22 @@ enum conn_flag {
 
 /*
  * What a connection needs to send or to be made.  Attached and detached by conn.c alone; what was
- * given back last is taken first, so that few of them serve a worker and stay in its cache.
+ * given back last is taken first, so that few of them serve a worker and stay in its cache.  What
+ * a send needs is in three cache lines.
  */
 struct conn_output {
-	struct dirty dirty;
+	_Alignas(64) struct dirty dirty;
 	struct conn *conn;               /* borrowed: whose it is */
 	struct lbd_chain queue;          /* not yet with the kernel */
 	struct lbd_chain sending;        /* with the kernel until tx is done */
 	struct out_op tx;
 	uint64_t sent;                   /* only grows, from one use to the next as well */
-	uint64_t acked;                  /* when conn_moved() was last asked */
 	bool kept_back;                  /* tx is an op_send_last() */
+	uint64_t acked;                  /* when conn_moved() was last asked */
 	struct sockaddr_in6 to;          /* IPv4 or IPv6 address, while connecting */
 };
+
+_Static_assert(offsetof(struct conn_output, acked) <= 192, "sending has grown");
 
 struct conn {
 	struct file file;

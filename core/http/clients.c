@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * All clients of this worker: counted, and sent away when it ends, those that wait for nothing at
+ * once and the others after their answer, or all of them in the middle.
+ */
+
+#include "core/http/exchange.h"
+
+struct lbd_list clients = LBD_LIST_INIT(clients);
+struct client_counts client_counts;
+bool clients_draining;
+
+void
+clients_drain(void)
+{
+	struct lbd_list *l, *tmp;
+
+	clients_draining = true;
+	LBD_LIST_EACH(l, tmp, &clients) {
+		struct client *cl = LBD_LIST_ITEM(l, struct client, link);
+
+		if (client_exchange(cl) != NULL)
+			cl->work->x->keep_alive = false;
+		else if (cl->state == CLIENT_IDLE)
+			conn_finish(&cl->conn);
+	}
+}
+
+void
+clients_abort(void)
+{
+	struct lbd_list *l, *tmp;
+
+	LBD_LIST_EACH(l, tmp, &clients) {
+		struct client *cl = LBD_LIST_ITEM(l, struct client, link);
+
+		cl->gone = true;
+		if (client_exchange(cl) != NULL)
+			exchange_abort(cl->work->x, 499, "KD"); /* its handler ends a tunnel, too */
+		if (conn_queued(&cl->conn) > 0)
+			client_cut(cl);
+		else
+			conn_close(&cl->conn);
+	}
+}
+
+unsigned
+clients_active(void)
+{
+	return client_counts.active;
+}
