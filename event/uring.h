@@ -47,6 +47,7 @@ struct uring {
 	uint32_t load; /* receives in a turn of late, in units of 1 / LOAD_UNIT */
 	uint64_t enters, stale, revived;
 	uint64_t overflows;
+	bool recv_stream;    /* the recv that is being started follows a full buffer */
 	bool recv_unlimited; /* the kernel does not know how to end a multishot recv by itself */
 	uint32_t in_kernel; /* requests whose last completion has not been seen */
 };

@@ -21,9 +21,18 @@ enum { RECEIVED_BEFORE = 1 };
 /*
  * Bytes of one multishot recv.  Without a limit the kernel takes half a megabyte from a fast sender
  * before its owner has seen the first byte and could ask for another way (relay.c), or less; and
- * others find no buffers.  To start the next one costs nothing beside so many bytes.
+ * others find no buffers.  To start the next one costs little beside so many bytes, and is done
+ * less often where a buffer was filled and nobody asked for anything.
  */
-enum { RECV_LIMIT = 32 * 1024 };
+enum { RECV_LIMIT = 16 * 1024, RECV_LIMIT_STREAM = 64 * 1024 };
+
+static int32_t
+recv_limit(const struct uring *u)
+{
+	if (u->recv_unlimited)
+		return 0;
+	return u->recv_stream ? RECV_LIMIT_STREAM : RECV_LIMIT;
+}
 
 void
 uring_prep_recv(struct uring *u, struct op *op, struct io_uring_sqe *sqe)
@@ -33,7 +42,7 @@ uring_prep_recv(struct uring *u, struct op *op, struct io_uring_sqe *sqe)
 		if (op->file->armed & RECEIVED_BEFORE) {
 			io_uring_prep_recv_multishot(sqe, op->file->fd, NULL, 0, 0);
 			/* the field is optlen, which older headers lack */
-			sqe->splice_fd_in = u->recv_unlimited ? 0 : RECV_LIMIT;
+			sqe->splice_fd_in = recv_limit(u);
 		} else {
 			io_uring_prep_recv(sqe, op->file->fd, NULL, 0, 0);
 		}
@@ -109,13 +118,15 @@ uring_on_recv(struct loop *loop, struct op *op, int32_t res, uint32_t flags)
 	if (LBD_LIKELY(res > 0 && b != NULL)) {
 		loop->stats.recvs++;
 		op->buf = b;
-		if (LBD_UNLIKELY(!(flags & IORING_CQE_F_MORE)))
+		if (LBD_UNLIKELY(!(flags & IORING_CQE_F_MORE))) {
 			deliver_held(loop, op, res);
-		else
-			op_deliver(loop, op, res);
-		if (LBD_UNLIKELY(!(flags & IORING_CQE_F_MORE)))
+			u->recv_stream = (uint32_t)res == loop->lent->size;
 			uring_go_on(loop, op);
-		else if (lbd_list_empty(&op->link))
+			u->recv_stream = false;
+			return;
+		}
+		op_deliver(loop, op, res);
+		if (lbd_list_empty(&op->link))
 			uring_watch(loop, u, op);
 		return;
 	}
