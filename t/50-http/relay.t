@@ -32,6 +32,10 @@ my $server = backend(sub {
 			$c->send(http_bytes(200, [], 'early'));
 			$b->note('early');
 		}
+		if ($how eq 'stuck') { # reads nothing
+			wait_for(sub { grep { $_ eq 'timed out' } $b->notes });
+			return;
+		}
 		if ($how eq 'deaf') { # reads some of it, then goes
 			$c->read_bytes(200_000);
 			$b->note('deaf');
@@ -189,6 +193,11 @@ $r = http_request($port, '/u/1?early', method => 'POST', body => bytes(3_000_000
 is($r->{body}, 'early', 'an answer before the upload is through');
 $r = http_request($port, '/u/1?deaf', method => 'POST', body => bytes(5_000_000));
 is($r->{status}, 502, 'a server that goes in the middle of an upload');
+$r = http_request($port, '/s/1?stuck', method => 'POST', body => bytes(30_000_000));
+is($r->{status}, 504, 'a server that takes no more of an upload');
+ok($lbd->wait_log(qr/timed out while the request was being sent/), 'runs into proxy_send_timeout');
+$server->note('timed out');
+delete $made{30_000_000};
 
 # ends too early
 for my $at (40_000, 300_000, 699_999) {
