@@ -24,7 +24,7 @@ http {
 	}
 	server {
 		listen 127.0.0.1:%%PORT_1%%;
-		keepalive_timeout 200ms;
+		keepalive_timeout 1s; # a request comes sooner also where the machine is busy
 		send_timeout 20s;
 		keepalive_disable msie6 safari;
 		location / { return 200 "ok"; }
