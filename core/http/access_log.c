@@ -198,6 +198,28 @@ write_long(const struct access_log *log, struct exchange *x)
 	free(p);
 }
 
+/* The line is made in the file's buffer.  False: there is none, or not enough room in all of it. */
+static bool
+write_buffered(const struct access_log *log, struct exchange *x)
+{
+	struct lbd_str line;
+	size_t room;
+	char *p = logfile_room(log->file, &room);
+
+	if (p == NULL)
+		return false;
+	if (room == 0 || !line_make(log, x, p, room, &line)) {
+		logfile_empty(log->file);
+		p = logfile_room(log->file, &room);
+		if (!line_make(log, x, p, room, &line))
+			return false;
+	}
+	if (logfile_room(log->file, &room) != p)
+		return false; /* a variable had an error to tell, to this very file */
+	logfile_added(log->file, line.n);
+	return true;
+}
+
 void
 access_log_write(struct exchange *x)
 {
@@ -207,7 +229,7 @@ access_log_write(struct exchange *x)
 	if (x->c->access_log_off)
 		return;
 	for (const struct access_log *log = x->c->access_logs; log != NULL; log = log->next) {
-		if (!is_wanted(log, x))
+		if (!is_wanted(log, x) || write_buffered(log, x))
 			continue;
 		if (line_make(log, x, place, sizeof(place), &line))
 			logfile_write(log->file, line);

@@ -16,8 +16,8 @@ int access_log_set(struct lbd_conf *cf, const struct lbd_directive *d, void *con
 int open_log_file_cache_set(struct lbd_conf *cf, const struct lbd_directive *d, void *conf);
 
 /* log_format.c: a format by name, NULL after an error at argument i. */
-const struct log_format *log_format_find(struct lbd_conf *cf, unsigned i, struct lbd_str name);
+struct log_format *log_format_find(struct lbd_conf *cf, unsigned i, struct lbd_str name);
 /* Appends one line (without its end) for x. */
-void log_format_write(const struct log_format *fmt, struct exchange *x, struct logfmt *out);
+void log_format_write(struct log_format *fmt, struct exchange *x, struct logfmt *out);
 
 #endif

@@ -56,7 +56,7 @@ struct log_format;
 struct access_log {
 	struct access_log *next;
 	struct logfile *file;
-	const struct log_format *format;
+	struct log_format *format;
 	const struct lbd_value *condition; /* NULL: always */
 };
 

@@ -323,6 +323,29 @@ send_syslog(struct logfile *lf, const struct iovec *iov, int n, int severity)
 	}
 }
 
+char *
+logfile_room(struct logfile *lf, size_t *n)
+{
+	if (lf->buffer.size == 0)
+		return NULL;
+	*n = lf->buffer.size - lf->buffer.n;
+	return lf->buffer.p + lf->buffer.n;
+}
+
+void
+logfile_added(struct logfile *lf, size_t n)
+{
+	if (lf->buffer.n == 0 && lf->flush_ms > 0)
+		lf->flush_at = clock_ms() + lf->flush_ms;
+	lf->buffer.n += n;
+}
+
+void
+logfile_empty(struct logfile *lf)
+{
+	logfile_buffer_flush(lf);
+}
+
 static bool
 buffer_add(struct logfile *lf, const struct iovec *iov, int n, size_t total)
 {
@@ -330,10 +353,8 @@ buffer_add(struct logfile *lf, const struct iovec *iov, int n, size_t total)
 		logfile_buffer_flush(lf);
 	if (total > lf->buffer.size)
 		return false;
-	if (lf->buffer.n == 0 && lf->flush_ms > 0)
-		lf->flush_at = clock_ms() + lf->flush_ms;
 	logfile_gather(lf->buffer.p + lf->buffer.n, iov, n);
-	lf->buffer.n += total;
+	logfile_added(lf, total);
 	return true;
 }
 

@@ -51,6 +51,15 @@ void logfile_unref(struct logfile **lf);
 
 /* One or more whole lines, each with its line feed (syslog: one line). */
 void logfile_write(struct logfile *lf, struct lbd_str line);
+
+/*
+ * To make a line where it is to be: room in the buffer, *n bytes, NULL when lf has none; then
+ * logfile_added() with the bytes of the whole lines that are there.  logfile_empty() makes all of
+ * the buffer free.  Who may have written to lf in between asks for the room again: it has moved.
+ */
+char *logfile_room(struct logfile *lf, size_t *n);
+void logfile_added(struct logfile *lf, size_t n);
+void logfile_empty(struct logfile *lf);
 void logfile_writev(struct logfile *lf, const struct iovec *iov, int n);
 
 /* As logfile_write() but passes the buffer; severity is for syslog, -1: as configured. */
