@@ -89,6 +89,11 @@ struct config_args {
 	/* A relative file starts at prefix, or at the working directory when there is no prefix. */
 	const char *file, *prefix, *global;
 	bool testing;
+	/*
+	 * All files there are, in place of those on disk; they live as long as the configuration.
+	 * NULL: the disk.
+	 */
+	const struct config_text *texts;
 };
 
 /*
@@ -102,6 +107,9 @@ unsigned config_warnings(const struct config *c);
 void config_report(const struct config *c, void (*out)(void *arg, struct lbd_str text), void *arg);
 /* -T: every file once, text unchanged, each after a "# configuration file PATH:" line. */
 void config_dump(const struct config *c, void (*out)(void *arg, struct lbd_str text), void *arg);
+/* Every file, once, with the text that was read. */
+void config_each_file(const struct config *c,
+	void (*fn)(void *arg, const char *path, struct lbd_str text), void *arg);
 void config_destroy(struct config **c);
 
 /* For BLOCK directives' set(): */

@@ -93,6 +93,8 @@ config_create(const struct config_args *args, const struct config_loader *loader
 	if (c->diag == NULL || c->binder == NULL || !config_paths(c, args))
 		goto destroy_pool;
 	c->tree = tree_create(pool, c->diag);
+	if (c->tree != NULL)
+		c->tree->texts = args->texts;
 	if (c->tree == NULL || !registry_init(&c->binder->registry, pool) || var_init(c) < 0)
 		goto destroy_pool;
 	c->binder->loader = loader;
@@ -254,6 +256,15 @@ config_dump(const struct config *c, void (*out)(void *, struct lbd_str), void *a
 		out(arg, src->text);
 		out(arg, LBD_STR("\n"));
 	}
+}
+
+void
+config_each_file(const struct config *c,
+	void (*fn)(void *arg, const char *path, struct lbd_str text), void *arg)
+{
+	for (const struct source *src = c->tree->sources; src != NULL; src = src->next)
+		if (src->path != NULL)
+			fn(arg, src->path, src->text);
 }
 
 void

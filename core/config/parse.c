@@ -8,6 +8,7 @@
  * statement stays in the tree as bad, with its block, and is not looked at further.
  */
 
+#include <fnmatch.h>
 #include <glob.h>
 #include <stdlib.h>
 
@@ -193,6 +194,31 @@ shown_name(struct parser *p, const char *path)
 	return join(p, p->shown_folder, lbd_str_skip(s, p->folder.n)).p;
 }
 
+/* The same among the files of a configuration that is remembered, in the order glob() has. */
+static void
+include_remembered(struct parser *p, struct node *parent, const char *mask,
+	const struct place *from)
+{
+	const struct config_text *t, *best, *last = NULL;
+
+	do {
+		best = NULL;
+		for (t = p->tree->texts; t != NULL; t = t->next) {
+			if (fnmatch(mask, t->path, FNM_PATHNAME | FNM_PERIOD) == 0 &&
+				(last == NULL || strcmp(t->path, last->path) > 0) &&
+				(best == NULL || strcmp(t->path, best->path) < 0))
+				best = t;
+		}
+		if (best != NULL) {
+			const char *name = shown_name(p, best->path);
+
+			if (name != NULL)
+				include_file(p, parent, best->path, name, from);
+		}
+		last = best;
+	} while (best != NULL && !p->stopped);
+}
+
 static void
 include_mask(struct parser *p, struct node *parent, const char *mask, const struct place *from)
 {
@@ -240,6 +266,8 @@ parse_include(struct parser *p, struct node *parent)
 	else if (p->file->depth >= MAX_FILE_DEPTH)
 		diag_error(p->tree->diag, &at, "includes are nested deeper than %d",
 			   MAX_FILE_DEPTH);
+	else if (strpbrk(path.p, "*?[") != NULL && p->tree->texts != NULL)
+		include_remembered(p, parent, path.p, &at);
 	else if (strpbrk(path.p, "*?[") != NULL)
 		include_mask(p, parent, path.p, &at);
 	else

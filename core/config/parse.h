@@ -26,6 +26,13 @@ struct node {
 	bool is_bad;            /* has been complained about; not to be looked at further */
 };
 
+/* A file as it was once read. */
+struct config_text {
+	const struct config_text *next;
+	const char *path;    /* absolute */
+	struct lbd_str text;
+};
+
 struct tree {
 	struct lbd_pool *pool;  /* borrowed */
 	struct diag *diag;      /* borrowed */
@@ -35,6 +42,8 @@ struct tree {
 	struct map by_path;     /* owned: absolute path to source */
 	uint32_t order;         /* statements so far */
 	unsigned opened;        /* files opened so far, repetitions included */
+	/* Borrowed: all files there are, in place of those on disk; NULL: the disk. */
+	const struct config_text *texts;
 };
 
 /* NULL without memory. */

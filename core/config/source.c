@@ -11,10 +11,29 @@
 #include <sys/stat.h>
 
 #include "core/base/ascii.h"
+#include "core/base/fail.h"
 #include "core/config/source.h"
 #include "core/os/file.h"
 
 enum { MAX_FILE = 64 << 20 };
+
+/* Of a configuration that is remembered: 0 with a copy, -ENOENT, -ENOMEM. */
+static int
+read_remembered(const struct config_text *texts, const char *path, char **data, size_t *n)
+{
+	for (; texts != NULL; texts = texts->next) {
+		if (strcmp(texts->path, path) != 0)
+			continue;
+		*data = base_malloc(texts->text.n + 1);
+		if (*data == NULL)
+			return -ENOMEM;
+		if (texts->text.n > 0)
+			memcpy(*data, texts->text.p, texts->text.n);
+		*n = texts->text.n;
+		return 0;
+	}
+	return -ENOENT;
+}
 
 /* 0 with the bytes (end with free()) or -errno; -EINVAL: not a regular file. */
 static int
@@ -86,7 +105,8 @@ source_open(struct tree *t, const char *path, const char *name, const struct pla
 
 	if (src != NULL)
 		return src;
-	rc = read_regular(path, &data, &n);
+	rc = t->texts != NULL ? read_remembered(t->texts, path, &data, &n)
+			      : read_regular(path, &data, &n);
 	if (rc < 0) {
 		source_refuse(t, path, place, -rc);
 		return NULL;
