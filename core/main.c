@@ -22,7 +22,9 @@
 #include "core/os/logfile.h"
 #include "core/os/proc.h"
 #include "core/proc/command.h"
+#include "core/proc/image.h"
 #include "core/proc/info.h"
+#include "core/proc/reload.h"
 #include "core/proc/start.h"
 
 const struct protocol *const protocols[] = { &http_protocol, NULL };
@@ -120,6 +122,7 @@ load(void)
 		.prefix = paths.prefix,
 		.global = options.global,
 		.testing = options.action != ACTION_RUN,
+		.texts = reload_texts(paths.conf),
 	};
 	static struct config_loader loader = {
 		.builtin = builtin,
@@ -168,7 +171,7 @@ test(void)
 		return 1;
 	syntax = config_errors(config) == 0;
 	if (syntax)
-		start_check(&plan, config, &paths, true);
+		start_check(&plan, config, &paths, LISTEN_TEST);
 	good = config_errors(config) == 0;
 	if (!options.quiet || !good)
 		report();
@@ -188,11 +191,84 @@ run(void)
 	if (load() < 0)
 		return 1;
 	if (config_errors(config) == 0)
-		start_check(&plan, config, &paths, false);
+		start_check(&plan, config, &paths, LISTEN_NOW);
 	if (!report()) {
 		fprintf(stderr, "lbd: configuration file %s is not usable; not started\n",
 			paths.conf);
 		return 1;
+	}
+	plan.fail_alloc = getenv("LBD_FAIL_ALLOC");
+	return start_run(&plan);
+}
+
+/* --- in the place of another image: see core/proc/reload.h --- */
+
+/* lbd before a reload: could this program, with these files, go on from here? */
+static int
+trial(void)
+{
+	struct state *s = image_state(true);
+
+	if (s == NULL) {
+		fprintf(stderr, "lbd: \"--trial\" is for lbd itself; \"-t\" tests files\n");
+		return 1;
+	}
+	if (reload_trial(s) < 0 || load() < 0)
+		return 1;
+	if (config_errors(config) == 0)
+		start_check(&plan, config, &paths, LISTEN_TRIAL);
+	return report() ? 0 : 1;
+}
+
+struct text {
+	char *p; /* owned */
+	size_t n;
+};
+
+static void
+out_text(void *arg, struct lbd_str piece)
+{
+	struct text *t = arg;
+	char *p = realloc(t->p, t->n + piece.n + 1);
+
+	if (p == NULL)
+		return;
+	memcpy(p + t->n, piece.p, piece.n);
+	t->p = p;
+	t->n += piece.n;
+	p[t->n] = '\0';
+}
+
+/* Loads and checks; false, and why, when it is not usable. */
+static bool
+resume_with(struct text *why)
+{
+	config_destroy(&config);
+	if (load() == 0 && config_errors(config) == 0)
+		start_check(&plan, config, &paths, LISTEN_LATER);
+	if (config != NULL && config_errors(config) == 0)
+		return true;
+	if (config != NULL)
+		config_report(config, out_text, why);
+	return false;
+}
+
+/* The next image of a master: with the files on disk, else with those that serve, else without. */
+static int
+resume(struct state *s)
+{
+	struct text why = { NULL, 0 };
+
+	if (reload_resume(s) < 0)
+		reload_resume_failed("out of memory");
+	if (!resume_with(&why)) {
+		reload_resume_failed(why.p != NULL ? why.p : "out of memory");
+		free(why.p);
+		why = (struct text){ NULL, 0 };
+		if (!resume_with(&why)) {
+			fprintf(stderr, "lbd: %s\n", why.p != NULL ? why.p : "out of memory");
+			return 1;
+		}
 	}
 	plan.fail_alloc = getenv("LBD_FAIL_ALLOC");
 	return start_run(&plan);
@@ -258,6 +334,8 @@ print_tables(void)
 static int
 act(void)
 {
+	struct state *s;
+
 	switch (options.action) {
 	case ACTION_HELP:
 		info_help(modules_path());
@@ -278,10 +356,13 @@ act(void)
 	case ACTION_TEST:
 	case ACTION_DUMP:
 		return test();
+	case ACTION_TRIAL:
+		return trial();
 	case ACTION_RUN:
 		break;
 	}
-	return run();
+	s = image_state(false);
+	return s != NULL ? resume(s) : run();
 }
 
 int
@@ -293,6 +374,7 @@ main(int argc, char **argv)
 	log_init();
 	(void)!proc_title_init(argc, &argv);
 	arguments = argv;
+	image_init(argc, argv);
 	if (options_parse(&options, argc, arguments, err, sizeof(err)) < 0) {
 		fprintf(stderr, "lbd: %s\n", err);
 		return 1;

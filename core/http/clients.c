@@ -17,6 +17,7 @@ clients_drain(void)
 	struct lbd_list *l, *tmp;
 
 	clients_draining = true;
+	clients_retiring = false;
 	LBD_LIST_EACH(l, tmp, &clients) {
 		struct client *cl = LBD_LIST_ITEM(l, struct client, link);
 

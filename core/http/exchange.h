@@ -198,6 +198,9 @@ void client_cut(struct client *cl);         /* closes; what is lost must not loo
 int clients_start(struct loop *loop);
 /* clients.c */
 void clients_drain(void);
+void clients_retire(uint64_t spread_ms);
+/* retire.c: what becomes of an idle client's limit then. */
+uint64_t client_retire_time(const struct client *cl, uint64_t ms);
 void clients_abort(void);
 unsigned clients_active(void);
 extern struct lbd_list clients;
@@ -207,6 +210,7 @@ struct client_counts {
 };
 extern struct client_counts client_counts;
 extern bool clients_draining;
+extern bool clients_retiring; /* draining, but idle ones are let go one by one */
 
 /* reclaim.c: idle clients give way when worker_connections is reached. */
 void reclaim_start(struct loop *loop);

@@ -151,6 +151,8 @@ client_timer(struct client *cl)
 	switch (cl->state) {
 	case CLIENT_IDLE:
 		ms = cl->requests == 0 ? c->client_header_timeout : c->keepalive_timeout;
+		if (clients_retiring)
+			ms = client_retire_time(cl, ms);
 		break;
 	case CLIENT_HEAD: /* the whole head has one limit, however it drips */
 		c = cl->port->fallback->conf;
@@ -628,7 +630,7 @@ client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool sile
 	if (keep_alive) {
 		cl->state = CLIENT_IDLE;
 		cl->since_ms = (uint32_t)loop_now(conn_loop);
-		if (clients_draining && lbd_chain_empty(&w->in)) {
+		if (clients_draining && !clients_retiring && lbd_chain_empty(&w->in)) {
 			conn_finish(&cl->conn);
 			return;
 		}

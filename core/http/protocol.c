@@ -25,6 +25,7 @@ const struct protocol http_protocol = {
 	.name = "http",
 	.start = http_start,
 	.drain = clients_drain,
+	.retire = clients_retire,
 	.abort = clients_abort,
 	.active = clients_active,
 };

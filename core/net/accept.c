@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A worker's side of listeners: it accepts on its own sockets.
+ * A worker's side of listeners: it accepts on its own sockets, more than one per address when there
+ * were more workers once.
  *
  * What a connection is for is decided by the listener's accepted(); how many there may be, by
  * worker_connections (slots.c), which pauses and resumes.  Accepting many at once, and waiting when
@@ -20,6 +21,7 @@
 
 #define AGAIN_MS 1000
 #define WAITING_FIRST 16
+#define EMPTY_MAX 65536 /* connections taken from a queue at its end */
 
 /* --- connections that came while paused --- */
 
@@ -88,23 +90,52 @@ listener_failed(struct listener *l, int err)
 }
 
 static void
-listener_rearm(struct listener *l)
+socket_rearm(struct listener_socket *s)
 {
-	if (!l->paused && !l->stopping && !op_in_flight(&l->op) && l->file.fd >= 0)
-		op_accept(l->loop, &l->op, &l->file);
+	const struct listener *l = s->listener;
+
+	if (l->serving && !l->paused && !l->stopping && !op_in_flight(&s->op) && s->file.fd >= 0)
+		op_accept(l->loop, &s->op, &s->file);
 }
 
 static void
-listener_again(struct loop *loop, struct timer *t)
+socket_again(struct loop *loop, struct timer *t)
 {
 	(void)loop;
-	listener_rearm(LBD_CONTAINER(t, struct listener, again));
+	socket_rearm(LBD_CONTAINER(t, struct listener_socket, again));
+}
+
+/*
+ * The last one to accept here: whoever is in the queue has been let in by the kernel, and would be
+ * reset by the close.
+ */
+static void
+socket_empty(struct listener_socket *s)
+{
+	int fd, left = EMPTY_MAX;
+
+	while (left-- > 0 && (fd = sock_accept(s->file.fd)) != -EAGAIN) {
+		if (fd >= 0)
+			listener_take(s->listener, s->listener->loop, fd);
+		else if (fd != -ECONNABORTED && fd != -EINTR)
+			break;
+	}
+}
+
+/* No accept is in flight any more. */
+static void
+socket_end(struct listener_socket *s)
+{
+	if (s->listener->gone && s->file.fd >= 0)
+		socket_empty(s);
+	file_close(s->listener->loop, &s->file);
 }
 
 static void
-listener_event(struct loop *loop, struct op *op)
+socket_event(struct loop *loop, struct op *op)
 {
-	struct listener *l = LBD_CONTAINER(op, struct listener, op);
+	struct listener_socket *s = LBD_CONTAINER(op, struct listener_socket, op);
+	struct listener *l = s->listener;
 	bool done = op_is_done(op);
 	bool failed = op->res < 0 && op->res != -ECANCELED;
 
@@ -115,45 +146,109 @@ listener_event(struct loop *loop, struct op *op)
 	if (!done)
 		return;
 	if (l->stopping)
-		file_close(loop, &l->file);
+		socket_end(s);
 	else if (failed)
-		timer_set(loop, &l->again, AGAIN_MS);
+		timer_set(loop, &s->again, AGAIN_MS);
 	else
-		listener_rearm(l);
+		socket_rearm(s);
 }
 
-static int
-listener_start(struct listener *l, struct loop *loop, unsigned slot)
+static void
+socket_start(struct listener_socket *s, struct listener *l, int *fd)
 {
-	unsigned mine = addr_family(&l->addr) == AF_UNIX ? 0 : slot;
-	unsigned i;
+	s->listener = l;
+	file_init(&s->file, *fd);
+	*fd = -1;
+	op_init(&s->op, socket_event);
+	timer_init(&s->again, socket_again);
+}
 
-	if (mine >= l->fd_count || l->fds[mine] < 0)
+/* Socket i is worker (i modulo workers)'s; the one of a UNIX path is everybody's. */
+static int
+listener_start(struct config *c, struct listener *l, struct loop *loop, unsigned slot,
+	unsigned workers)
+{
+	bool shared = addr_family(&l->addr) == AF_UNIX;
+	unsigned i, n = 0;
+
+	for (i = shared ? 0 : slot; i < l->fd_count; i += shared ? l->fd_count : workers)
+		n++;
+	l->sockets = lbd_pool_zalloc(c->pool, LBD_MAX(n, 1U) * sizeof(l->sockets[0]));
+	if (l->sockets == NULL)
+		return -ENOMEM;
+	if (n == 0)
 		return -EINVAL;
-	l->loop = loop;
-	file_init(&l->file, l->fds[mine]);
-	l->fds[mine] = -1;
+	for (i = 0; i < n; i++) {
+		int *fd = &l->fds[shared ? 0 : slot + i * workers];
+
+		if (*fd < 0)
+			return -EINVAL;
+		socket_start(&l->sockets[i], l, fd);
+	}
+	l->socket_count = n;
 	for (i = 0; i < l->fd_count; i++)
 		sock_close(&l->fds[i]);
-	op_init(&l->op, listener_event);
-	timer_init(&l->again, listener_again);
+	l->loop = loop;
 	deferred_init(&l->hand_out, hand_out);
-	listener_rearm(l);
 	return 0;
 }
 
 int
-listeners_start(struct config *c, struct loop *loop, unsigned slot)
+listeners_start(struct config *c, struct loop *loop, unsigned slot, unsigned workers)
 {
 	struct lbd_list *p, *tmp;
 	int rc;
 
 	LBD_LIST_EACH(p, tmp, listeners_of(c)) {
-		rc = listener_start(LBD_LIST_ITEM(p, struct listener, link), loop, slot);
+		rc = listener_start(c, LBD_LIST_ITEM(p, struct listener, link), loop, slot,
+			workers);
 		if (rc < 0)
 			return rc;
 	}
 	return 0;
+}
+
+void
+listeners_serve(struct config *c)
+{
+	struct lbd_list *p, *tmp;
+
+	LBD_LIST_EACH(p, tmp, listeners_of(c)) {
+		struct listener *l = LBD_LIST_ITEM(p, struct listener, link);
+
+		l->serving = true;
+		for (unsigned i = 0; i < l->socket_count; i++)
+			socket_rearm(&l->sockets[i]);
+	}
+}
+
+void
+listeners_gone(struct config *c, struct lbd_str name)
+{
+	struct lbd_list *p, *tmp;
+
+	LBD_LIST_EACH(p, tmp, listeners_of(c)) {
+		struct listener *l = LBD_LIST_ITEM(p, struct listener, link);
+
+		l->gone |= lbd_str_eq(name, LBD_STR("*")) || lbd_str_eq(name, l->name);
+	}
+}
+
+static void
+listener_stop(struct listener *l, struct loop *loop)
+{
+	l->stopping = true;
+	if (l->waiting_n > 0)
+		loop_defer(loop, &l->hand_out);
+	for (unsigned i = 0; i < l->socket_count; i++) {
+		struct listener_socket *s = &l->sockets[i];
+
+		timer_fini(loop, &s->again);
+		if (op_in_flight(&s->op))
+			op_cancel(loop, &s->op);
+		else
+			socket_end(s);
+	}
 }
 
 void
@@ -164,16 +259,8 @@ listeners_stop(struct config *c, struct loop *loop)
 	LBD_LIST_EACH(p, tmp, listeners_of(c)) {
 		struct listener *l = LBD_LIST_ITEM(p, struct listener, link);
 
-		if (l->loop == NULL || l->stopping)
-			continue;
-		l->stopping = true;
-		timer_fini(loop, &l->again);
-		if (l->waiting_n > 0)
-			loop_defer(loop, &l->hand_out);
-		if (op_in_flight(&l->op))
-			op_cancel(loop, &l->op);
-		else
-			file_close(loop, &l->file);
+		if (l->loop != NULL && !l->stopping)
+			listener_stop(l, loop);
 	}
 }
 
@@ -185,8 +272,13 @@ listeners_stopped(struct config *c)
 	LBD_LIST_EACH(p, tmp, listeners_of(c)) {
 		const struct listener *l = LBD_LIST_ITEM(p, struct listener, link);
 
-		if (l->loop != NULL && (!l->stopping || l->file.fd >= 0 || l->waiting_n > 0))
+		if (l->loop == NULL)
+			continue;
+		if (!l->stopping || l->waiting_n > 0)
 			return false;
+		for (unsigned i = 0; i < l->socket_count; i++)
+			if (l->sockets[i].file.fd >= 0)
+				return false;
 	}
 	return true;
 }
@@ -200,8 +292,8 @@ listeners_pause(struct config *c, struct loop *loop)
 		struct listener *l = LBD_LIST_ITEM(p, struct listener, link);
 
 		l->paused = true;
-		if (l->loop != NULL)
-			op_cancel(loop, &l->op);
+		for (unsigned i = 0; i < l->socket_count; i++)
+			op_cancel(loop, &l->sockets[i].op);
 	}
 }
 
@@ -218,6 +310,7 @@ listeners_resume(struct config *c, struct loop *loop)
 			continue;
 		if (l->waiting_n > 0)
 			loop_defer(loop, &l->hand_out);
-		listener_rearm(l);
+		for (unsigned i = 0; i < l->socket_count; i++)
+			socket_rearm(&l->sockets[i]);
 	}
 }

@@ -10,7 +10,7 @@
  * "reuseport" was written: then sharing is wanted.  All probes come before the first socket
  * listens, or an address and the wildcard of one configuration would meet.
  *
- * Accepting is in accept.c.
+ * What becomes of inherited sockets is in listener_keep.c, accepting in accept.c.
  */
 
 #include <ctype.h>
@@ -19,7 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/net/inherit.h"
 #include "core/net/listener.h"
+#include "core/net/listener_private.h"
 #include "core/net/net_conf.h"
 #include "core/os/sock.h"
 
@@ -126,7 +128,7 @@ listeners_of(struct config *c)
 struct opening {
 	struct config *c;
 	unsigned workers;
-	bool testing;
+	enum listen_mode mode;
 	unsigned tries;    /* left, for addresses that are busy */
 };
 
@@ -154,7 +156,7 @@ open_error(const struct opening *o, const struct listener *l, const char *what, 
 	char text[80];
 	struct lbd_str reason = errno_text(-rc, text, sizeof(text));
 
-	if (rc == -EADDRINUSE && o->testing) {
+	if (rc == -EADDRINUSE && o->mode == LISTEN_TEST) {
 		bind_warn_at(o->c, l->node, 1,
 			     "could not %s %.*s: %.*s (%d); by the lbd that runs?", what,
 			     LBD_FMT(l->name), LBD_FMT(reason), -rc);
@@ -192,7 +194,7 @@ probe_once(const struct listener *l)
 
 	if (fd < 0)
 		return fd;
-	rc = l->o.reuseport ? sock_reuseport(fd, true) : 0;
+	rc = l->o.reuseport || inherit_has_port(&l->addr) ? sock_reuseport(fd, true) : 0;
 	if (rc == 0)
 		rc = sock_bind(fd, &l->addr, 0);
 	sock_close(&fd);
@@ -250,8 +252,8 @@ set_tcp_options(int fd, const struct listen_options *o, const char **what)
 	return rc;
 }
 
-static int
-set_options(int fd, const struct listener *l, const char **what)
+int
+listener_set_options(const struct listener *l, int fd, const char **what)
 {
 	int rc = is_unix(l) ? 0 : set_tcp_options(fd, &l->o, what);
 
@@ -275,14 +277,14 @@ open_one(struct opening *o, const struct listener *l)
 	int rc = fd;
 
 	if (fd >= 0)
-		rc = set_options(fd, l, &what);
+		rc = listener_set_options(l, fd, &what);
 	if (rc >= 0) {
 		what = "bind to";
 		do {
 			rc = sock_bind(fd, &l->addr, UNIX_MODE);
 		} while (wait_for_other(o, rc));
 	}
-	if (rc >= 0) {
+	if (rc >= 0 && o->mode == LISTEN_NOW) {
 		what = "listen on";
 		rc = sock_listen(fd, l->o.backlog);
 	}
@@ -296,18 +298,19 @@ open_one(struct opening *o, const struct listener *l)
 static int
 open_sockets(struct opening *o, struct listener *l)
 {
-	unsigned n = is_unix(l) ? 1 : o->workers;
+	unsigned n = is_unix(l) ? 1 : LBD_MAX(o->workers, inherit_sockets(l->name));
 	unsigned i;
 
-	/* an inherited socket would be put into its place here, before the missing ones are made */
 	l->fds = lbd_pool_alloc(o->c->pool, n * sizeof(l->fds[0]));
 	if (l->fds == NULL)
 		return bind_error_at(o->c, l->node, 1, "out of memory");
 	for (i = 0; i < n; i++)
 		l->fds[i] = -1;
 	l->fd_count = n;
+	listener_take_inherited(l);
 	for (i = 0; i < n; i++) {
-		l->fds[i] = open_one(o, l);
+		if (l->fds[i] < 0)
+			l->fds[i] = open_one(o, l);
 		if (l->fds[i] < 0)
 			return -1;
 	}
@@ -329,6 +332,12 @@ test_path(const struct opening *o, const struct listener *l)
 							   : open_error(o, l, "bind to", -errno);
 }
 
+static bool
+is_test(const struct opening *o)
+{
+	return o->mode == LISTEN_TEST || o->mode == LISTEN_TRIAL;
+}
+
 /* Calls fn for each listener, so that all that is wrong is seen. */
 static int
 each(struct opening *o, int (*fn)(struct opening *o, struct listener *l))
@@ -346,8 +355,10 @@ each(struct opening *o, int (*fn)(struct opening *o, struct listener *l))
 static int
 step_probe(struct opening *o, struct listener *l)
 {
+	if (inherit_find(INHERIT_SOCKET, l->name, 0) != NULL)
+		return listener_check_inherited(o->c, l);
 	if (is_unix(l))
-		return o->testing ? test_path(o, l) : 0;
+		return is_test(o) ? test_path(o, l) : 0;
 	return probe(o, l);
 }
 
@@ -358,16 +369,19 @@ step_open(struct opening *o, struct listener *l)
 }
 
 int
-listeners_open(struct config *c, unsigned workers, bool testing)
+listeners_open(struct config *c, unsigned workers, enum listen_mode mode)
 {
-	struct opening o = { .c = c, .workers = workers, .testing = testing };
+	struct opening o = { .c = c, .workers = workers, .mode = mode };
 
-	o.tries = testing ? 0 : BUSY_TRIES;
+	o.tries = is_test(&o) ? 0 : BUSY_TRIES;
 	if (each(&o, step_probe) < 0)
 		return -1;
-	if (testing || each(&o, step_open) == 0)
+	if (is_test(&o) || each(&o, step_open) == 0)
 		return 0;
-	listeners_close(c);
+	if (mode == LISTEN_LATER)
+		listeners_abandon(c);
+	else
+		listeners_close(c);
 	return -1;
 }
 

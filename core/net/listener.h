@@ -6,6 +6,10 @@
  * While configuring, listen directives add listeners (one per address, options merged, conflicts
  * are errors).  The master opens them: for TCP one SO_REUSEPORT socket per worker, for unix sockets
  * one that all share.  A worker starts accepting on its own.
+ *
+ * A socket stays open for as long as its address is wanted, through any number of reloads: worker i
+ * of the next generation accepts on the very socket that worker i of this one has, so nobody in its
+ * queue is lost.  With fewer workers than sockets, each serves several.
  */
 
 #ifndef LBD_CORE_NET_LISTENER_H
@@ -27,6 +31,14 @@ struct listen_options {
 	bool given;               /* socket options were written on some listen of this address */
 };
 
+/* One of a worker's sockets. */
+struct listener_socket {
+	struct listener *listener;
+	struct file file;
+	struct op op;
+	struct timer again;            /* after an error that is not ours to understand */
+};
+
 struct listener {
 	struct lbd_list link;          /* in net_conf.listeners */
 	struct addr addr;
@@ -34,21 +46,23 @@ struct listener {
 	struct listen_options o;
 	const struct node *node;       /* first listen directive, for errors */
 	const struct node *options_node; /* the one that gave socket options, or NULL */
-	int *fds;                      /* owned; one per worker (unix: one), -1: not open */
+	int *fds;                      /* owned; one per worker or more (unix: one), -1: not open */
 	unsigned fd_count;
+	unsigned kept;                 /* the first of them are inherited */
 	void *protocol;                /* core/http: what serves this address (struct http_port) */
 	/* core/http: a connection was accepted.  fd is taken. */
 	void (*accepted)(struct listener *l, struct loop *loop, int fd);
 	/* In a worker: */
-	struct file file;
-	struct op op;
 	struct loop *loop;
-	struct timer again;            /* after an error that is not ours to understand */
+	struct listener_socket *sockets; /* owned by the configuration's pool */
+	unsigned socket_count;
 	struct deferred hand_out;
 	int *waiting;                  /* owned; accepted while paused, oldest first */
 	unsigned waiting_n, waiting_size;
 	bool paused;                   /* worker_connections reached */
+	bool serving;                  /* listeners_serve() was called */
 	bool stopping;
+	bool gone;                     /* nobody will accept here after us */
 	bool failing;                  /* the last accept failed, and that was logged */
 };
 
@@ -76,17 +90,35 @@ struct listener *listener_get(struct lbd_conf *cf, const struct addr *a,
 struct lbd_list *listeners_of(struct config *c);
 
 /*
- * Master: opens and binds all sockets for workers workers.  Errors are reported at the listen line
- * ("could not bind to 127.0.0.1:80: address already in use (98)").  A port that was in use gets a
- * second to become free.  testing: bind, then close again; a port in use is a warning only, for
- * that may be the lbd that runs.  0 or -1.
+ * Master: opens and binds all sockets for workers workers, those that were inherited (inherit.h)
+ * before others.  Errors are reported at the listen line ("could not bind to 127.0.0.1:80: address
+ * already in use (98)").  A port that was in use gets a second to become free.  0 or -1.
  */
-int listeners_open(struct config *c, unsigned workers, bool testing);
+enum listen_mode {
+	LISTEN_NOW,
+	LISTEN_TEST,  /* bind, then close again; a port in use is a warning only, for that may be
+		       * the lbd that runs */
+	LISTEN_TRIAL, /* bind what is not inherited, then close again */
+	LISTEN_LATER, /* listeners_commit() makes the new ones listen */
+};
+int listeners_open(struct config *c, unsigned workers, enum listen_mode mode);
+/*
+ * Master, after LISTEN_LATER: new sockets listen from now on, inherited ones get the options they
+ * should have.  What fails is logged.
+ */
+void listeners_commit(struct config *c);
+void listeners_abandon(struct config *c); /* or not: what is new is closed, and removed */
 void listeners_close(struct config *c);   /* master: also removes unix socket files it made */
 void listeners_drop(struct config *c);    /* who does not accept: closes its descriptors only */
 
-/* Worker: accepts on its own sockets (slot = worker number); closes the others' descriptors. */
-int listeners_start(struct config *c, struct loop *loop, unsigned slot);
+/*
+ * Worker: takes its own sockets (slot of workers), and closes the others' descriptors.  It accepts
+ * from listeners_serve() on.
+ */
+int listeners_start(struct config *c, struct loop *loop, unsigned slot, unsigned workers);
+void listeners_serve(struct config *c);
+/* Nobody accepts at this address after us ("*": at any): listeners_stop() empties the queues. */
+void listeners_gone(struct config *c, struct lbd_str name);
 /*
  * Stops accepting, and then closes the worker's descriptors.  Connections that were accepted
  * already still come to accepted(), within the next turns; listeners_stopped() says that none will

@@ -19,6 +19,18 @@ struct protocol {
 	 * close.
 	 */
 	void (*drain)(void);
+	/*
+	 * As drain(), but the next generation serves already, so there is no hurry: an idle
+	 * connection may bring one more request, which is answered with Connection: close, and is
+	 * closed when it has been silent for a while; when, is spread over this time.  drain() may
+	 * follow.
+	 */
+	void (*retire)(uint64_t spread_ms);
+	/*
+	 * Before retire(): gives what can be moved to the next generation.  NULL: nothing can.
+	 * (The place where connections will change processes; no protocol has it yet.)
+	 */
+	void (*hand_over)(void);
 	/* Close everything now (TERM, worker_shutdown_timeout). */
 	void (*abort)(void);
 	/* Connections still open. */

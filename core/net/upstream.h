@@ -59,13 +59,19 @@ void balancers_register(const struct lbd_module *m);
 /* The default method, from lb_roundrobin; set when that module is loaded. */
 void upstream_default_balancer(const struct lbd_balancer *b);
 
-/* Master, after configuration: shared memory for all groups (memfd, by group name). 0 or -errno. */
-int upstreams_share(struct config *c);
 /*
- * Worker, before upstreams_start(): the process slot (below UPSTREAM_PROCESSES) its requests are
- * counted under.
+ * Master, after configuration: shared memory for all groups (memfd, by group name), inherited where
+ * there is some. 0 or -errno.
  */
-enum { UPSTREAM_PROCESSES = 256 };
+int upstreams_share(struct config *c);
+/* Master: each region, for the next image. */
+void upstreams_each_zone(struct config *c, void (*fn)(void *arg, struct lbd_str name, int fd),
+	void *arg);
+/*
+ * Worker, before upstreams_start(): the process row (below UPSTREAM_PROCESSES) its requests are
+ * counted under; no other process of any generation has it.
+ */
+enum { UPSTREAM_PROCESSES = 1024 };
 void upstreams_slot_set(unsigned slot);
 /* Worker: empty idle lists. */
 int upstreams_start(struct config *c, struct loop *loop);

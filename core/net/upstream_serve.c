@@ -100,6 +100,23 @@ upstreams_share(struct config *c)
 	return each_group(c, share_group);
 }
 
+void
+upstreams_each_zone(struct config *c, void (*fn)(void *arg, struct lbd_str name, int fd), void *arg)
+{
+	struct net_conf *net = net_conf_of(c);
+	struct lbd_list *p, *tmp;
+
+	if (net == NULL)
+		return;
+	LBD_LIST_EACH(p, tmp, &net->upstreams) {
+		const struct upstream_private *g =
+			LBD_LIST_ITEM(p, struct upstream_private, link);
+
+		if (g->zone != NULL)
+			fn(arg, g->up->name, g->shm.fd);
+	}
+}
+
 static unsigned process_slot = UPSTREAM_PROCESSES;
 
 void

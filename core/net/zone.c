@@ -7,6 +7,9 @@
  * the requests it has in flight at each server.  The state's own count is the sum of the rows; rows
  * exist so that the share of a process that died can be taken back.  A row has one writer.
  *
+ * Regions outlive generations of workers: the master hands them to its next image by descriptor,
+ * and a group of the same name goes on with what is there.
+ *
  * A server finds its slot by key, which is its name, its address and which of equal lines it is, so
  * that it can be found by another generation with another list of servers.  There are no pointers
  * in a region, and its layout has a version; pages that nobody touches cost nothing.
@@ -14,11 +17,15 @@
 
 #include <errno.h>
 
+#include <lbd/log.h>
+
+#include "core/net/inherit.h"
 #include "core/net/upstream_private.h"
 
 #define ZONE_MAGIC UINT64_C(0x656e6f7a2d64626c) /* "lbd-zone" */
 #define ZONE_LAYOUT 1
 #define KEY_MAX 440
+#define ZONE_SLOTS_MAX (1u << 24)
 #define SLOTS_MIN 64u /* and 4 for each server: later generations bring others */
 
 struct zone_slot {
@@ -68,11 +75,11 @@ zone_row(struct zone *z, unsigned process)
 /* --- a region --- */
 
 static size_t
-zone_layout(struct zone_head *z, unsigned servers)
+zone_layout(struct zone_head *z, uint32_t slots)
 {
 	z->magic = ZONE_MAGIC;
 	z->layout = ZONE_LAYOUT;
-	z->slots = LBD_MAX(SLOTS_MIN, servers * 4);
+	z->slots = slots;
 	z->slot_size = sizeof(struct zone_slot);
 	z->rows = UPSTREAM_PROCESSES;
 	z->slots_at = lines(sizeof(struct zone));
@@ -97,7 +104,7 @@ zone_create(struct lbd_pool *pool, struct lbd_upstream *up)
 	struct lbd_str name =
 		lbd_pool_printf(pool, "lbd-upstream-%.*s", LBD_FMT(lbd_str_head(up->name, 200)));
 	struct zone_head head = { 0 };
-	size_t size = zone_layout(&head, up->n);
+	size_t size = zone_layout(&head, LBD_MAX(SLOTS_MIN, up->n * 4));
 	int rc;
 
 	if (name.p == NULL)
@@ -160,6 +167,118 @@ slot_get(struct zone *z, struct lbd_str key)
 	return -ENOSPC;
 }
 
+/* --- a region of the image before --- */
+
+/* False: of a version with another layout, or damaged. */
+static bool
+zone_is_sane(const struct shm *shm)
+{
+	const struct zone *z = shm->p;
+	struct zone_head want = { 0 };
+
+	if (shm->size < sizeof(*z) || z->head.magic != ZONE_MAGIC ||
+		z->head.layout != ZONE_LAYOUT || z->head.slots == 0 ||
+		z->head.slots > ZONE_SLOTS_MAX)
+		return false;
+	return zone_layout(&want, z->head.slots) <= shm->size &&
+		z->head.slot_size == want.slot_size && z->head.rows == want.rows &&
+		z->head.slots_at == want.slots_at && z->head.rows_at == want.rows_at &&
+		z->head.row_size == want.row_size;
+}
+
+static struct zone_slot *
+slot_find(struct zone *z, struct lbd_str key)
+{
+	for (uint32_t i = 0; i < z->head.slots && zone_slot(z, i)->key_n > 0; i++) {
+		struct zone_slot *slot = zone_slot(z, i);
+
+		if (lbd_str_eq(lbd_str(slot->key, LBD_MIN(slot->key_n, (uint32_t)KEY_MAX)), key))
+			return slot;
+	}
+	return NULL;
+}
+
+/* Is there a slot for each server, those of other generations left alone? */
+static bool
+zone_has_room(struct zone *z, const struct lbd_upstream *up)
+{
+	char buf[KEY_MAX];
+	uint32_t used = 0;
+	unsigned i, missing = 0;
+
+	while (used < z->head.slots && zone_slot(z, used)->key_n > 0)
+		used++;
+	for (i = 0; i < up->n; i++)
+		missing += slot_find(z, server_key(buf, up, up->servers[i])) == NULL;
+	return missing <= z->head.slots - used;
+}
+
+/*
+ * What is known of the servers goes on in a larger region.  Requests in flight do not: they end in
+ * the old one, with the generation that has them.
+ */
+static void
+zone_carry(struct zone *from, struct lbd_upstream *up)
+{
+	struct zone *z = up->private->zone;
+	char buf[KEY_MAX];
+	unsigned i;
+
+	memcpy(&z->budget, &from->budget, sizeof(z->budget));
+	for (i = 0; i < up->n; i++) {
+		struct lbd_str key = server_key(buf, up, up->servers[i]);
+		struct zone_slot *old = slot_find(from, key);
+		int at = old == NULL ? -ENOENT : slot_get(z, key);
+
+		if (at < 0)
+			continue;
+		memcpy(&zone_slot(z, (uint32_t)at)->state, &old->state, sizeof(old->state));
+		atomic_store_explicit(&zone_slot(z, (uint32_t)at)->state.in_flight, 0,
+			memory_order_relaxed);
+	}
+}
+
+/* The inherited region when it fits, else a new one with what the old one knows. */
+static int
+zone_renew(struct lbd_pool *pool, struct lbd_upstream *up, struct inherited *p)
+{
+	struct upstream_private *g = up->private;
+	struct shm old;
+	bool sane;
+	int rc = shm_attach(&old, p->fd);
+
+	sane = rc == 0 && zone_is_sane(&old);
+	if (sane && zone_has_room(old.p, up)) {
+		if (!lbd_pool_defer(pool, zone_close, g)) {
+			old.fd = -1; /* still the table's */
+			shm_close(&old);
+			return -ENOMEM;
+		}
+		g->shm = old;
+		g->zone = old.p;
+		p->taken = true;
+		return 0;
+	}
+	if (!sane)
+		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
+			"upstream \"%.*s\": the states of its servers are kept in another way; "
+			"they begin anew", LBD_FMT(up->name));
+	rc = zone_create(pool, up);
+	if (rc == 0 && sane)
+		zone_carry(old.p, up);
+	old.fd = -1;
+	shm_close(&old);
+	return rc;
+}
+
+static int
+zone_open(struct lbd_pool *pool, struct lbd_upstream *up)
+{
+	struct inherited *p = inherit_find(INHERIT_ZONE, up->name, 0);
+
+	return p != NULL ? zone_renew(pool, up, p) : zone_create(pool, up);
+}
+
 static int
 server_attach(struct lbd_upstream *up, struct server *s)
 {
@@ -192,7 +311,7 @@ zone_share(struct lbd_pool *pool, struct lbd_upstream *up)
 {
 	struct upstream_private *g = up->private;
 	unsigned i;
-	int rc = g->zone != NULL ? 0 : zone_create(pool, up);
+	int rc = g->zone != NULL ? 0 : zone_open(pool, up);
 
 	for (i = 0; rc == 0 && i < up->n; i++)
 		rc = server_attach(up, up->servers[i]);

@@ -98,6 +98,14 @@ sock_listen(int fd, int backlog)
 }
 
 int
+sock_accept(int fd)
+{
+	int got = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	return got < 0 ? (errno == EWOULDBLOCK ? -EAGAIN : -errno) : got;
+}
+
+int
 sock_connect(int fd, const struct addr *a)
 {
 	/* interrupted: the connect goes on by itself, as if it had said EINPROGRESS (connect(2)) */

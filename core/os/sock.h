@@ -22,6 +22,8 @@ void sock_close(int *fd);
  */
 int sock_bind(int fd, const struct addr *a, mode_t mode) LBD_USE_RESULT;
 int sock_listen(int fd, int backlog) LBD_USE_RESULT;
+/* A connection (non-blocking, close-on-exec), -EAGAIN: the queue is empty, or another -errno. */
+int sock_accept(int fd) LBD_USE_RESULT;
 /* 0, -EINPROGRESS, or another -errno. */
 int sock_connect(int fd, const struct addr *a) LBD_USE_RESULT;
 /* What became of a connect: 0 or -errno (SO_ERROR). */
@@ -39,6 +41,7 @@ int sock_cork(int fd, bool on) LBD_USE_RESULT;
 /* Seconds and count; 0 leaves the system's value. */
 int sock_keepalive(int fd, bool on, int idle, int interval, int count) LBD_USE_RESULT;
 int sock_v6only(int fd, bool on) LBD_USE_RESULT;
+int sock_get_v6only(int fd, bool *on) LBD_USE_RESULT;
 int sock_fastopen(int fd, int queue) LBD_USE_RESULT;
 int sock_defer_accept(int fd, int seconds) LBD_USE_RESULT;
 int sock_rcvbuf(int fd, int bytes) LBD_USE_RESULT;

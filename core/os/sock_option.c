@@ -66,6 +66,18 @@ sock_v6only(int fd, bool on)
 }
 
 int
+sock_get_v6only(int fd, bool *on)
+{
+	int value = 0;
+	socklen_t n = sizeof(value);
+
+	if (getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &value, &n) < 0)
+		return -errno;
+	*on = value != 0;
+	return 0;
+}
+
+int
 sock_fastopen(int fd, int queue)
 {
 	return set_int(fd, IPPROTO_TCP, TCP_FASTOPEN, queue);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What a child tells the master: whole messages over a socket pair.  The end of the channel
- * tells a child that its master is gone.
+ * What a child tells the master, and the master a child: whole messages over a socket pair.  The
+ * end of the channel tells a child that its master is gone.
+ *
+ * After a reload the two may be of different versions of lbd: numbers and size never change, and a
+ * type that is not known is ignored.
  */
 
 #ifndef LBD_CORE_PROC_CHANNEL_H
@@ -13,6 +16,10 @@
 enum channel_type {
 	CHANNEL_READY = 1, /* serving; text: the engine */
 	CHANNEL_FAILED,    /* could not start; text: why */
+	/* to a child */
+	CHANNEL_SERVE = 16, /* accept from now on */
+	CHANNEL_GONE,      /* text: a listener that no later generation has, "*": none of them */
+	CHANNEL_DRAIN,     /* the next generation serves: finish what is going on, then end */
 };
 
 struct channel_msg {

@@ -8,10 +8,12 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/net/upstream.h"
 #include "core/os/clock.h"
 #include "core/os/log.h"
 #include "core/os/sock.h"
@@ -23,20 +25,31 @@
 enum { YOUNG_MS = 1000, DELAY_FIRST_MS = 100, DELAY_MAX_MS = 10000 };
 
 int
-children_init(struct children *cs, const struct plan *plan, void (*forked)(void))
+children_adopt(struct children *cs, const struct child *c)
 {
-	cs->plan = plan;
-	cs->forked = forked;
-	cs->n = plan->workers + 1;
-	cs->v = calloc(cs->n, sizeof(*cs->v));
-	if (cs->v == NULL)
-		return -ENOMEM;
-	for (unsigned i = 0; i < cs->n; i++) {
-		cs->v[i].slot = i;
-		cs->v[i].role = i < plan->workers ? ROLE_WORKER : ROLE_CONTROL;
-		cs->v[i].channel = -1;
+	unsigned size = cs->size == 0 ? 16 : cs->size * 2;
+	struct child *v;
+
+	if (cs->n == cs->size) {
+		v = realloc(cs->v, size * sizeof(*v));
+		if (v == NULL)
+			return -ENOMEM;
+		cs->v = v;
+		cs->size = size;
 	}
+	cs->v[cs->n++] = *c;
 	return 0;
+}
+
+void
+children_forget(struct children *cs, unsigned generation)
+{
+	unsigned to = 0;
+
+	for (unsigned i = 0; i < cs->n; i++)
+		if (cs->v[i].generation != generation || cs->v[i].pid > 0)
+			cs->v[to++] = cs->v[i];
+	cs->n = to;
 }
 
 const char *
@@ -56,20 +69,38 @@ child_main(struct children *cs, struct child *c, int channel)
 	/* or the others would not see the master's end */
 	for (unsigned i = 0; i < cs->n; i++)
 		sock_close(&cs->v[i].channel);
-	code = c->role == ROLE_CONTROL ? control_run(cs->plan, c->slot, channel)
-		: worker_run(cs->plan, c->slot, channel);
+	code = c->role == ROLE_CONTROL ? control_run(cs->plan, c->slot, c->row, channel)
+		: worker_run(cs->plan, c->slot, c->row, channel);
 	exit(code);
 }
 
-int
-child_start(struct children *cs, struct child *c)
+/* A row of shared memory that no running process has, or -EAGAIN. */
+static int
+free_row(const struct children *cs)
 {
-	int ends[2], rc;
+	bool used[UPSTREAM_PROCESSES] = { false };
+
+	for (unsigned i = 0; i < cs->n; i++)
+		if (cs->v[i].pid > 0 && cs->v[i].row < UPSTREAM_PROCESSES)
+			used[cs->v[i].row] = true;
+	for (int i = 0; i < UPSTREAM_PROCESSES; i++)
+		if (!used[i])
+			return i;
+	return -EAGAIN;
+}
+
+int
+child_start(struct children *cs, struct child *c, bool serve)
+{
+	int ends[2], rc, row = free_row(cs);
 	pid_t pid;
 
+	if (row < 0)
+		return row;
 	rc = channel_open(ends);
 	if (rc < 0)
 		return rc;
+	c->row = (unsigned)row;
 	pid = fork();
 	if (pid < 0) {
 		rc = -errno;
@@ -85,8 +116,10 @@ child_start(struct children *cs, struct child *c)
 	c->pid = pid;
 	c->channel = ends[0];
 	c->ready = false;
-	c->restart_ms = 0;
+	c->drain_ms = c->restart_ms = 0;
 	c->started_ms = clock_read_ms();
+	if (serve)
+		(void)channel_send(c->channel, CHANNEL_SERVE, "");
 	lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "start %s %d", child_name(c), (int)pid);
 	return 0;
 }
@@ -150,13 +183,17 @@ child_schedule(struct child *c, uint64_t now)
 }
 
 bool
-child_hear(struct child *c)
+child_hear(struct children *cs, struct child *c)
 {
 	struct channel_msg msg;
 	bool ready = false;
 	int rc;
 
+	if (c->channel < 0)
+		return false;
 	while ((rc = channel_recv(c->channel, &msg)) > 0) {
+		if (msg.type == CHANNEL_FAILED)
+			snprintf(cs->why, sizeof(cs->why), "%s", msg.text);
 		if (msg.type == CHANNEL_READY && !c->ready) {
 			c->ready = ready = true;
 			lbd_log(lbd_log_process(), LBD_LOG_INFO, 0, "%s %d is ready, engine %s",
@@ -169,27 +206,78 @@ child_hear(struct child *c)
 	return ready;
 }
 
+static bool
+is_meant(const struct child *c, unsigned generation, bool workers_only)
+{
+	return c->pid > 0 && (generation == 0 || c->generation == generation) &&
+		(!workers_only || c->role == ROLE_WORKER);
+}
+
 unsigned
-children_running(const struct children *cs, bool workers_only)
+children_running(const struct children *cs, unsigned generation, bool workers_only)
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < cs->n; i++)
-		n += cs->v[i].pid > 0 && (!workers_only || cs->v[i].role == ROLE_WORKER);
+		n += is_meant(&cs->v[i], generation, workers_only);
 	return n;
 }
 
 void
-children_signal(const struct children *cs, bool workers_only, int number)
+children_signal(const struct children *cs, unsigned generation, bool workers_only, int number)
 {
 	for (unsigned i = 0; i < cs->n; i++) {
 		const struct child *c = &cs->v[i];
 
-		if (c->pid <= 0 || (workers_only && c->role != ROLE_WORKER))
+		if (!is_meant(c, generation, workers_only))
 			continue;
 		if (kill(c->pid, number) < 0)
 			lbd_log(lbd_log_process(), LBD_LOG_ALERT, errno,
 				"could not send signal %d to %s %d",
 				number, child_name(c), (int)c->pid);
 	}
+}
+
+void
+children_tell(struct children *cs, unsigned generation, uint32_t type, const char *text)
+{
+	for (unsigned i = 0; i < cs->n; i++) {
+		struct child *c = &cs->v[i];
+		int rc;
+
+		if (!is_meant(c, generation, false))
+			continue;
+		if (type == CHANNEL_DRAIN && c->drain_ms == 0)
+			c->drain_ms = clock_read_ms();
+		rc = channel_send(c->channel, type, text);
+		/* one that is ending hears nothing any more */
+		if (rc < 0 && rc != -EPIPE && rc != -ECONNRESET)
+			lbd_log(lbd_log_process(), LBD_LOG_ALERT, -rc, "could not tell %s %d",
+				child_name(c), (int)c->pid);
+	}
+}
+
+unsigned
+children_oldest(const struct children *cs, unsigned from)
+{
+	unsigned oldest = 0;
+
+	for (unsigned i = 0; i < cs->n; i++) {
+		unsigned g = cs->v[i].generation;
+
+		if (cs->v[i].pid > 0 && g >= from && (oldest == 0 || g < oldest))
+			oldest = g;
+	}
+	return oldest;
+}
+
+unsigned
+children_draining(const struct children *cs, unsigned serving, unsigned *oldest)
+{
+	unsigned n = 0, g = children_oldest(cs, 1);
+
+	*oldest = g < serving ? g : 0;
+	for (; g != 0 && g < serving; g = children_oldest(cs, g + 1))
+		n++;
+	return n;
 }

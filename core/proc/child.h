@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The master's children: one entry for each process that is wanted, whether it runs or not.
+ * The master's children, of all generations: one entry for each process that runs or is wanted.
+ *
+ * A generation is the set of processes that one configuration was started with.  One of them serves
+ * (or is being started); the older ones drain, and their entries go when the processes end.
  */
 
 #ifndef LBD_CORE_PROC_CHILD_H
@@ -14,27 +17,37 @@
 
 struct child {
 	enum process_role role;
-	unsigned slot;
+	unsigned generation;
+	unsigned slot;       /* number among its generation's */
+	unsigned row;        /* in shared memory; nobody else's while it runs */
 	pid_t pid;           /* 0: not running */
 	int channel;         /* owned; -1: closed */
 	bool ready;          /* it said so */
 	uint64_t started_ms; /* monotonic */
+	uint64_t drain_ms;   /* told to drain then; 0: not */
 	uint64_t restart_ms; /* to be started then; 0: not waiting */
 	uint64_t delay_ms;   /* the last one, 0: none yet */
 };
 
 struct children {
 	const struct plan *plan;   /* borrowed */
-	struct child *v;           /* owned; workers by slot, then control */
-	unsigned n;
+	struct child *v;           /* owned; a generation's workers by slot, then its control */
+	unsigned n, size;
 	void (*forked)(void);      /* in each child: closes what is the master's alone */
+	char why[256];             /* what the last one that could not start said */
 };
 
-/* 0 or -ENOMEM. */
-int children_init(struct children *cs, const struct plan *plan, void (*forked)(void));
+/* Adds a copy: one that runs already, or is to be started.  0 or -ENOMEM. */
+int children_adopt(struct children *cs, const struct child *c);
 
-/* Forks.  0 or -errno; the child never returns. */
-int child_start(struct children *cs, struct child *c);
+/* Forgets entries of that generation that are not running. */
+void children_forget(struct children *cs, unsigned generation);
+
+/*
+ * Forks.  serve: it is to accept as soon as it can, without being told.  0 or -errno; the child
+ * never returns.
+ */
+int child_start(struct children *cs, struct child *c, bool serve);
 
 /* Who had this pid, NULL: none. */
 struct child *children_find(const struct children *cs, pid_t pid);
@@ -48,15 +61,25 @@ bool child_ended(struct child *c, int status);
 void child_schedule(struct child *c, uint64_t now);
 
 /* Reads its channel; true: it has just become ready. */
-bool child_hear(struct child *c);
+bool child_hear(struct children *cs, struct child *c);
 
 /* "worker process", "control process" */
 const char *child_name(const struct child *c);
 
-/* How many run; only workers with workers_only. */
-unsigned children_running(const struct children *cs, bool workers_only);
+/* Of which: 0 is every generation.  How many run; only workers with workers_only. */
+unsigned children_running(const struct children *cs, unsigned generation, bool workers_only);
 
 /* Sends a signal to those that run. */
-void children_signal(const struct children *cs, bool workers_only, int number);
+void children_signal(const struct children *cs, unsigned generation, bool workers_only,
+	int number);
+
+/* Sends a message to those that run. */
+void children_tell(struct children *cs, unsigned generation, uint32_t type, const char *text);
+
+/* The oldest generation from this one on that has a process; 0: none. */
+unsigned children_oldest(const struct children *cs, unsigned from);
+
+/* Generations older than this one that have a process, and the oldest of them (0: none). */
+unsigned children_draining(const struct children *cs, unsigned serving, unsigned *oldest);
 
 #endif

@@ -14,12 +14,12 @@
 
 static const struct {
 	const char *name;
-	int number; /* 0: not available */
+	int number;
 } commands[] = {
 	{ "stop", SIGTERM },
 	{ "quit", SIGQUIT },
 	{ "reopen", SIGUSR1 },
-	{ "reload", 0 },
+	{ "reload", SIGHUP },
 };
 
 static int
@@ -37,10 +37,6 @@ command_signal(const char *name, const char *pid_path)
 	int number = number_of(name);
 	pid_t pid;
 
-	if (number == 0) {
-		fprintf(stderr, "lbd: \"-s %s\" is not available yet; nothing was changed\n", name);
-		return 1;
-	}
 	pid = pidfile_read(pid_path);
 	if (pid == -ENOENT) {
 		fprintf(stderr, "lbd: no pid file \"%s\"; is lbd running?\n", pid_path);

@@ -20,7 +20,11 @@ control_stop(struct process *p)
 	loop_stop(p->loop);
 }
 
-static const struct process_events events = { .terminate = control_stop, .quit = control_stop };
+static const struct process_events events = {
+	.terminate = control_stop,
+	.quit = control_stop,
+	.drain = control_stop,
+};
 
 static int
 control_serve(struct process *p)
@@ -30,7 +34,7 @@ control_serve(struct process *p)
 	/* or connections would queue up here after the workers have stopped */
 	listeners_drop(p->plan->config);
 	conn_slots_init((unsigned)p->plan->events->connections, NULL);
-	upstreams_slot_set(p->slot);
+	upstreams_slot_set(p->row);
 	rc = upstreams_start(p->plan->config, p->loop);
 	if (rc < 0)
 		return process_fail(p, -rc, "upstreams");
@@ -38,12 +42,12 @@ control_serve(struct process *p)
 }
 
 int
-control_run(const struct plan *plan, unsigned slot, int channel)
+control_run(const struct plan *plan, unsigned slot, unsigned row, int channel)
 {
 	struct process *p = &control;
 
 	proc_title_set("lbd: control process is starting");
-	process_init(p, ROLE_CONTROL, plan, slot, channel, &events);
+	process_init(p, ROLE_CONTROL, plan, slot, row, channel, &events);
 	if (process_become(p) < 0 || process_open(p) < 0 || process_watch(p) < 0 ||
 		control_serve(p) < 0) {
 		process_failed(p);

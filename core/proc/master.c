@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The master's states and what signals mean in each.
- *
- *	STARTING  until every child is ready; a child that cannot start ends it
- *	RUNNING   children that end are started again
- *	QUITTING  QUIT: workers finish, then control goes; no time limit of the master's own
- *	STOPPING  TERM, INT, a failed start: children are told, and killed after STOP_MS
+ * The master's loop, and what signals mean.  Its states are in master_private.h; what becomes of
+ * processes is decided in generation.c, of reloads in reload.c.
  */
 
 #include <assert.h>
@@ -17,50 +13,45 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/net/inherit.h"
 #include "core/net/listener.h"
 #include "core/net/upstream.h"
 #include "core/os/clock.h"
 #include "core/os/log.h"
 #include "core/os/logfile.h"
 #include "core/os/sock.h"
-#include "core/proc/child.h"
-#include "core/proc/master.h"
+#include "core/proc/master_private.h"
 #include "core/proc/signals.h"
 
-enum master_state { STARTING, RUNNING, QUITTING, STOPPING };
+enum { STOP_MS = 5000, POLL_OWN = 2 /* signals, trial */ };
 
-enum { STOP_MS = 5000 };
+static_assert(2 * (CORE_WORKERS_MAX + 1) <= UPSTREAM_PROCESSES,
+	"a row for each process of two generations");
 
-static_assert(CORE_WORKERS_MAX + 1 <= UPSTREAM_PROCESSES, "a slot for each worker and for control");
+struct master master;
 
 static struct {
-	const struct plan *plan;
-	struct children children;
-	enum master_state state;
-	int signals;             /* owned */
-	bool retired;            /* WINCH: workers are not started again */
-	bool failed;             /* the start */
-	uint64_t deadline_ms;    /* STARTING, STOPPING; 0: none */
-	void (*started)(void);
-	void (*forked)(void);
-	struct pollfd *polled;   /* owned; the signals, then a channel per child */
-} master;
+	struct pollfd *v; /* owned */
+	unsigned size;
+} polled;
 
 static void
 on_forked(void)
 {
 	sock_close(&master.signals);
+	reload_forget();
 	master.forked();
 }
 
-static void
+void
 master_stop(void)
 {
 	if (master.state == STOPPING)
 		return;
 	master.state = STOPPING;
 	master.deadline_ms = clock_read_ms() + STOP_MS;
-	children_signal(&master.children, false, SIGTERM);
+	reload_stop();
+	children_signal(&master.children, 0, false, SIGTERM);
 }
 
 /*
@@ -76,11 +67,17 @@ master_quit(void)
 		master_stop();
 		return;
 	}
+	/* a generation that does not serve yet has nothing to finish */
+	if (master.next != 0)
+		children_signal(&master.children, master.next, false, SIGKILL);
 	master.state = QUITTING;
+	master.deadline_ms = 0;
+	reload_stop();
 	listeners_close(master.plan->config);
-	children_signal(&master.children, true, SIGQUIT);
-	if (children_running(&master.children, true) == 0)
-		children_signal(&master.children, false, SIGQUIT);
+	inherit_commit(NULL);
+	children_signal(&master.children, 0, true, SIGQUIT);
+	if (children_running(&master.children, 0, true) == 0)
+		children_signal(&master.children, 0, false, SIGQUIT);
 }
 
 static void
@@ -90,7 +87,7 @@ master_reopen(void)
 	bool give = plan->as_root && plan->uid != 0;
 
 	logfile_reopen_all(give ? plan->uid : (uid_t)-1, give ? plan->gid : (gid_t)-1);
-	children_signal(&master.children, false, SIGUSR1);
+	children_signal(&master.children, 0, false, SIGUSR1);
 }
 
 static void
@@ -118,9 +115,9 @@ on_signal(const struct signal_event *ev)
 		break;
 	case SIGHUP:
 	case SIGUSR2:
-		lbd_log(log, LBD_LOG_NOTICE, 0,
-			"signal %s received from %d; reload is not available yet, nothing changed",
-			name, from);
+		lbd_log(log, LBD_LOG_NOTICE, 0, "signal %s received from %d, reloading", name,
+			from);
+		(void)!reload_request(-1, NULL);
 		break;
 	case SIGWINCH:
 		/* also what a terminal sends when its window changes */
@@ -129,35 +126,11 @@ on_signal(const struct signal_event *ev)
 		lbd_log(log, LBD_LOG_NOTICE, 0, "signal %s received from %d, retiring the workers",
 			name, from);
 		master.retired = true;
-		children_signal(&master.children, true, SIGQUIT);
+		children_signal(&master.children, 0, true, SIGQUIT);
 		break;
 	default:
 		break;
 	}
-}
-
-static void
-start_failed(const struct child *c, int err)
-{
-	lbd_log(lbd_log_process(), LBD_LOG_EMERG, err, "could not start %s %u; not started",
-		child_name(c), c->slot);
-	master.failed = true;
-	master_stop();
-}
-
-static void
-on_ended(struct child *c, int status)
-{
-	bool was_ready = c->ready;
-
-	child_ended(c, status);
-	upstreams_worker_died(master.plan->config, c->slot);
-	if (master.state == STARTING && !was_ready)
-		start_failed(c, 0);
-	else if (master.state <= RUNNING && !(master.retired && c->role == ROLE_WORKER))
-		child_schedule(c, clock_read_ms());
-	else if (master.state == QUITTING && children_running(&master.children, true) == 0)
-		children_signal(&master.children, false, SIGQUIT);
 }
 
 /* As process 1 of a container, others' orphans come here too. */
@@ -169,74 +142,29 @@ master_reap(void)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0 || (pid < 0 && errno == EINTR)) {
-		c = pid > 0 ? children_find(&master.children, pid) : NULL;
+		if (pid < 0 || reload_reap(pid, status))
+			continue;
+		c = children_find(&master.children, pid);
 		if (c == NULL)
 			continue;
 		/* what it said last */
-		child_hear(c);
-		on_ended(c, status);
-	}
-}
-
-static void
-check_started(void)
-{
-	const struct plan *plan = master.plan;
-
-	for (unsigned i = 0; i < master.children.n; i++)
-		if (!master.children.v[i].ready)
-			return;
-	master.state = RUNNING;
-	master.deadline_ms = 0;
-	lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "start: %u worker%s, engine %s",
-		plan->workers, plan->workers == 1 ? "" : "s", plan->engine);
-	master.started();
-}
-
-static void
-start_due(uint64_t now)
-{
-	for (unsigned i = 0; i < master.children.n && master.state <= RUNNING; i++) {
-		struct child *c = &master.children.v[i];
-		int rc;
-
-		if (c->restart_ms == 0 || c->restart_ms > now)
-			continue;
-		if (master.retired && c->role == ROLE_WORKER) {
-			c->restart_ms = 0;
-			continue;
-		}
-		rc = child_start(&master.children, c);
-		if (rc == 0)
-			continue;
-		if (master.state == STARTING) {
-			start_failed(c, -rc);
-			return;
-		}
-		lbd_log(lbd_log_process(), LBD_LOG_ALERT, -rc, "could not fork %s %u",
-			child_name(c), c->slot);
-		c->started_ms = now;
-		child_schedule(c, now);
-		c->restart_ms = LBD_MAX(c->restart_ms, now + 100);
+		child_hear(&master.children, c);
+		generation_ended(c, status);
 	}
 }
 
 static void
 on_deadline(void)
 {
-	if (master.state == STARTING) {
-		for (unsigned i = 0; i < master.children.n; i++)
-			if (!master.children.v[i].ready) {
-				lbd_log(lbd_log_process(), LBD_LOG_EMERG, 0,
-					"reload_timeout has passed");
-				start_failed(&master.children.v[i], 0);
-				return;
-			}
+	if (master.state == STARTING || master.state == RELOADING) {
+		generation_late();
 		return;
 	}
+	if (master.state != STOPPING)
+		return;
 	lbd_log(lbd_log_process(), LBD_LOG_ERROR, 0, "%u processes did not end, killing them",
-		children_running(&master.children, false));
-	children_signal(&master.children, false, SIGKILL);
+		children_running(&master.children, 0, false));
+	children_signal(&master.children, 0, false, SIGKILL);
 	master.deadline_ms = clock_read_ms() + STOP_MS;
 }
 
@@ -246,48 +174,86 @@ time_to_wait(uint64_t now)
 {
 	uint64_t due = master.deadline_ms != 0 ? master.deadline_ms : UINT64_MAX;
 
-	for (unsigned i = 0; i < master.children.n && master.state <= RUNNING; i++)
-		if (master.children.v[i].restart_ms != 0)
-			due = LBD_MIN(due, master.children.v[i].restart_ms);
+	due = LBD_MIN(due, generation_due());
+	due = LBD_MIN(due, reload_due());
 	due = LBD_MIN(due, logfile_tick(now));
 	if (due == UINT64_MAX)
 		return -1;
 	return due <= now ? 0 : (int)LBD_MIN(due - now, (uint64_t)60000);
 }
 
+/* Room to poll n descriptors; false without memory. */
+static bool
+poll_reserve(unsigned n)
+{
+	struct pollfd *v;
+
+	if (n <= polled.size)
+		return true;
+	v = realloc(polled.v, n * 2 * sizeof(*v));
+	if (v == NULL)
+		return false;
+	polled.v = v;
+	polled.size = n * 2;
+	return true;
+}
+
+/* False: nothing is known of the descriptors. */
+static bool
+master_poll(void)
+{
+	unsigned n = master.children.n;
+	bool fits = poll_reserve(POLL_OWN + n);
+
+	/* short of memory, children are heard when something else happens */
+	n = fits ? n : 0;
+	polled.v[0] = (struct pollfd){ .fd = master.signals, .events = POLLIN };
+	polled.v[1] = (struct pollfd){ .fd = reload_fd(), .events = POLLIN };
+	for (unsigned i = 0; i < n; i++)
+		polled.v[POLL_OWN + i] = (struct pollfd){ .fd = master.children.v[i].channel,
+			.events = POLLIN };
+	if (poll(polled.v, POLL_OWN + n, time_to_wait(clock_read_ms())) >= 0)
+		return true;
+	if (errno == EINTR)
+		return false;
+	lbd_log(lbd_log_process(), LBD_LOG_ALERT, errno, "poll() failed");
+	master_stop();
+	return false;
+}
+
 static void
 master_wait(void)
 {
-	unsigned n = master.children.n;
 	struct signal_event ev;
+	bool heard = false;
 
-	master.polled[0] = (struct pollfd){ .fd = master.signals, .events = POLLIN };
-	for (unsigned i = 0; i < n; i++)
-		master.polled[i + 1] = (struct pollfd){ .fd = master.children.v[i].channel,
-			.events = POLLIN };
-	if (poll(master.polled, n + 1, time_to_wait(clock_read_ms())) < 0 && errno != EINTR) {
-		lbd_log(lbd_log_process(), LBD_LOG_ALERT, errno, "poll() failed");
-		master_stop();
+	if (master_poll()) {
+		if (polled.v[1].revents != 0)
+			reload_on_output();
+		for (unsigned i = 0; i < master.children.n; i++)
+			heard |= child_hear(&master.children, &master.children.v[i]);
 	}
 	clock_update();
-	for (unsigned i = 0; i < n; i++)
-		if (master.polled[i + 1].revents != 0 && child_hear(&master.children.v[i]) &&
-		    master.state == STARTING)
-			check_started();
+	if (heard)
+		generation_check_ready();
 	while (signals_next(master.signals, &ev))
 		on_signal(&ev);
 	master_reap();
+	generation_check_failed();
 }
 
 static void
 master_loop(void)
 {
-	while (master.state <= RUNNING || children_running(&master.children, false) > 0) {
+	while (master.state <= RUNNING || children_running(&master.children, 0, false) > 0) {
 		uint64_t now = clock_read_ms();
 
-		if (master.state <= RUNNING)
-			start_due(now);
-		else if (children_running(&master.children, false) == 0)
+		if (master.state <= RUNNING) {
+			generation_start_due(now);
+			generation_check_failed();
+			reload_tick(now);
+		}
+		if (master.state > RUNNING && children_running(&master.children, 0, false) == 0)
 			break;
 		if (master.deadline_ms != 0 && now >= master.deadline_ms)
 			on_deadline();
@@ -295,30 +261,54 @@ master_loop(void)
 	}
 }
 
+/* Entries for the generation that is to be started (or completed), due now. */
+static int
+master_begin(uint64_t now)
+{
+	if (!reload_is_resumed()) {
+		master.generation = 1;
+		master.workers = master.plan->workers;
+		master.state = STARTING;
+		master.deadline_ms = now + master.plan->core->reload_timeout_ms;
+	} else if (reload_is_fallback()) {
+		master.state = RUNNING;
+		return master.stuck ? 0 : generation_complete(now);
+	} else {
+		master.next = master.generation + 1;
+		master.retired = false;
+		master.state = RELOADING;
+		master.deadline_ms = reload_started_ms() + master.plan->core->reload_timeout_ms;
+	}
+	return generation_complete(now);
+}
+
 int
 master_run(const struct plan *plan, void (*started)(void), void (*forked)(void))
 {
-	uint64_t now = clock_read_ms();
-
 	master.plan = plan;
 	master.started = started;
 	master.forked = forked;
+	master.children.plan = plan;
+	master.children.forked = on_forked;
 	master.signals = signals_open();
-	if (children_init(&master.children, plan, on_forked) == 0)
-		master.polled = calloc(master.children.n + 1, sizeof(*master.polled));
-	if (master.signals < 0 || master.polled == NULL) {
+	if (master.signals < 0 || !poll_reserve(POLL_OWN + 16) ||
+		master_begin(clock_read_ms()) < 0) {
 		lbd_log(lbd_log_process(), LBD_LOG_EMERG,
 			master.signals < 0 ? -master.signals : ENOMEM,
 			"could not start the master");
 		return 1;
 	}
-	for (unsigned i = 0; i < master.children.n; i++)
-		master.children.v[i].restart_ms = now;
-	master.deadline_ms = now + plan->core->reload_timeout_ms;
+	if (master.state == RUNNING) {
+		/* a fallback has all it wants; one that is stuck keeps it all for the next image */
+		if (!master.stuck)
+			inherit_commit(NULL);
+		master.started();
+		reload_resumed();
+	}
 	master_loop();
 	lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "exit");
 	sock_close(&master.signals);
-	free(master.polled);
+	free(polled.v);
 	free(master.children.v);
 	return master.failed ? 1 : 0;
 }

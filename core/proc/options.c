@@ -16,6 +16,7 @@ static const struct {
 } long_words[] = {
 	{ "--help", ACTION_HELP },
 	{ "--version", ACTION_VERSION },
+	{ "--trial", ACTION_TRIAL },
 	{ "--print-directive-index", ACTION_INDEX },
 	{ "--print-directives", ACTION_DIRECTIVES },
 	{ "--print-variables", ACTION_VARIABLES },

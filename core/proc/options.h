@@ -15,6 +15,7 @@ enum options_action {
 	ACTION_RUN,
 	ACTION_TEST,
 	ACTION_DUMP,
+	ACTION_TRIAL, /* lbd asks lbd: see image.c */
 	ACTION_SIGNAL,
 	ACTION_VERSION,
 	ACTION_BUILD,

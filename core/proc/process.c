@@ -24,10 +24,10 @@ enum { LOG_STOP_MS = 2000 };
 
 void
 process_init(struct process *p, enum process_role role, const struct plan *plan, unsigned slot,
-	int channel, const struct process_events *events)
+	unsigned row, int channel, const struct process_events *events)
 {
-	*p = (struct process){ .role = role, .plan = plan, .slot = slot, .channel = channel,
-		.events = events };
+	*p = (struct process){ .role = role, .plan = plan, .slot = slot, .row = row,
+		.channel = channel, .events = events };
 	p->view.id = slot;
 	p->view.count = plan->workers;
 	file_init(&p->signal_file, -1);
@@ -156,7 +156,31 @@ on_signals(struct loop *loop, struct op *op)
 	op_poll(loop, op, &p->signal_file, POLLIN);
 }
 
-/* The master sends nothing, so what is readable is its end. */
+static void
+on_message(struct process *p, const struct channel_msg *msg)
+{
+	const struct process_events *ev = p->events;
+
+	switch (msg->type) {
+	case CHANNEL_SERVE:
+		if (ev->serve != NULL)
+			ev->serve(p);
+		break;
+	case CHANNEL_GONE:
+		if (ev->gone != NULL)
+			ev->gone(p, lbd_str_c(msg->text));
+		break;
+	case CHANNEL_DRAIN:
+		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
+			"another generation serves, shutting down gracefully");
+		if (ev->drain != NULL)
+			ev->drain(p);
+		break;
+	default:
+		break;
+	}
+}
+
 static void
 on_channel(struct loop *loop, struct op *op)
 {
@@ -166,8 +190,9 @@ on_channel(struct loop *loop, struct op *op)
 
 	if (op->res == -ECANCELED)
 		return;
-	rc = channel_recv(p->channel_file.fd, &msg);
-	if (rc > 0 || rc == -EAGAIN) {
+	while ((rc = channel_recv(p->channel_file.fd, &msg)) > 0)
+		on_message(p, &msg);
+	if (rc == -EAGAIN) {
 		op_poll(loop, op, &p->channel_file, POLLIN);
 		return;
 	}

@@ -30,13 +30,18 @@ enum { PROCESS_CANNOT_START = 2 };
 struct process_events {
 	void (*terminate)(struct process *p); /* TERM, INT: at once */
 	void (*quit)(struct process *p);      /* QUIT, or the master is gone: gracefully */
+	/* From the master; NULL: nothing. */
+	void (*serve)(struct process *p);
+	void (*gone)(struct process *p, struct lbd_str listener);
+	void (*drain)(struct process *p);     /* another generation goes on */
 	void (*turned)(struct process *p);    /* end of each turn; NULL: nothing */
 };
 
 struct process {
 	enum process_role role;
 	const struct plan *plan;
-	unsigned slot;
+	unsigned slot;               /* among the processes of its generation */
+	unsigned row;                /* in shared memory, among all processes */
 	int channel;                 /* owned until watched; -1: none */
 	const struct process_events *events;
 	struct loop *loop;           /* owned */
@@ -49,7 +54,7 @@ struct process {
 
 /* There is one in a process.  channel is taken. */
 void process_init(struct process *p, enum process_role role, const struct plan *plan, unsigned slot,
-	int channel, const struct process_events *events);
+	unsigned row, int channel, const struct process_events *events);
 
 /* 0, or -1 with p->why. */
 int process_become(struct process *p);

@@ -32,10 +32,10 @@ struct reload_report {
 size_t reload_report_line(const struct reload_report *r, char *buf, size_t size);
 
 /*
- * Asks for a reload, as HUP does.  With fd, somebody waits: fd is taken, and note (one line, copied,
- * at most REPORT_NOTE_MAX bytes) kept with it until the hook answered() gives both back, maybe in
- * another image.  Who asks while a reload is running waits for the one after it.  -ENOMEM: fd is
- * still the caller's.  -EBUSY: the master is ending.
+ * Asks for a reload, as HUP does.  With fd, somebody waits: fd is taken, and note (one line,
+ * copied, at most REPORT_NOTE_MAX bytes) kept with it until the hook answered() gives both back,
+ * maybe in another image.  Who asks while a reload is running waits for the one after it.  -ENOMEM:
+ * fd is still the caller's.  -EBUSY: the master is ending.
  */
 enum { REPORT_NOTE_MAX = 500 };
 int reload_request(int fd, const char *note) LBD_USE_RESULT;
@@ -57,6 +57,8 @@ struct reload_hooks {
 	/* A reload began, is over (whether somebody asked or not). */
 	void (*began)(void);
 	void (*over)(const struct reload_report *r);
+	/* In each child of the master: closes what is not the child's. */
+	void (*forked)(void);
 	/* An older generation has ended; draining: how many are left. */
 	void (*generation_ended)(unsigned generation, unsigned draining);
 };

@@ -8,12 +8,13 @@
  */
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/config/diag.h"
-#include "core/net/listener.h"
+#include "core/net/inherit.h"
 #include "core/net/upstream.h"
 #include "core/os/file.h"
 #include "core/os/log.h"
@@ -22,6 +23,8 @@
 #include "core/os/proc.h"
 #include "core/proc/background.h"
 #include "core/proc/master.h"
+#include "core/proc/master_private.h"
+#include "core/proc/reload.h"
 #include "core/proc/signals.h"
 #include "core/proc/start.h"
 #include "core/proc/worker.h"
@@ -29,6 +32,7 @@
 static struct {
 	const struct plan *plan;
 	struct background background;
+	char pid_path[PATH_MAX];
 } run;
 
 /* Default places are ours to make; what the operator names must be there. */
@@ -51,7 +55,7 @@ is_running(const struct plan *plan)
 }
 
 void
-start_check(struct plan *plan, struct config *c, const struct paths *paths, bool testing)
+start_check(struct plan *plan, struct config *c, const struct paths *paths, enum listen_mode mode)
 {
 	uint64_t files;
 
@@ -60,9 +64,11 @@ start_check(struct plan *plan, struct config *c, const struct paths *paths, bool
 	conf_open_logs(c, paths->error_log, &plan->log_on_stderr);
 	/* one socket per listener and worker */
 	(void)!priv_nofile_raise(&files);
-	if (config_errors(c) > 0 || (testing && is_running(plan)))
+	if (mode == LISTEN_TRIAL && !plan->core->master_process)
+		diag_error(c->diag, NULL, "\"master_process off\" takes a restart, not a reload");
+	if (config_errors(c) > 0 || (mode == LISTEN_TEST && is_running(plan)))
 		return;
-	if (listeners_open(c, plan->workers, testing) < 0 && config_errors(c) == 0)
+	if (listeners_open(c, plan->workers, mode) < 0 && config_errors(c) == 0)
 		diag_error(c->diag, NULL, "could not open the listening sockets");
 }
 
@@ -77,15 +83,60 @@ share_memory(const struct plan *plan)
 	return rc;
 }
 
-static int
-write_pid(const struct plan *plan)
+const char *
+start_pid_path(void)
 {
-	int rc = pidfile_write(plan->pid_path, getpid());
+	return run.pid_path;
+}
+
+void
+start_pid_path_set(struct lbd_str path)
+{
+	path = lbd_str_head(path, sizeof(run.pid_path) - 1);
+	if (path.n > 0)
+		memcpy(run.pid_path, path.p, path.n);
+	run.pid_path[path.n] = '\0';
+}
+
+static int
+write_pid(const char *path)
+{
+	int rc = pidfile_write(path, getpid());
 
 	if (rc < 0)
 		lbd_log(lbd_log_process(), LBD_LOG_EMERG, -rc, "could not write pid file \"%s\"",
-			plan->pid_path);
+			path);
+	else
+		start_pid_path_set(lbd_str_c(path));
 	return rc;
+}
+
+static void
+remove_pid(const char *path)
+{
+	if (path[0] != '\0' && pidfile_remove(path, getpid()) < 0)
+		lbd_log(lbd_log_process(), LBD_LOG_WARN, 0, "could not remove pid file \"%s\"",
+			path);
+}
+
+void
+start_pid_path_change(const char *path)
+{
+	char old[PATH_MAX];
+	int rc;
+
+	if (strcmp(path, run.pid_path) == 0)
+		return;
+	memcpy(old, run.pid_path, sizeof(old));
+	(void)!file_mkdir_parents(path, 0755);
+	rc = pidfile_write(path, getpid());
+	if (rc < 0) {
+		lbd_log(lbd_log_process(), LBD_LOG_ERROR, -rc,
+			"could not write pid file \"%s\"; \"%s\" stays", path, old);
+		return;
+	}
+	start_pid_path_set(lbd_str_c(path));
+	remove_pid(old);
 }
 
 static void
@@ -126,7 +177,8 @@ run_processes(const struct plan *plan)
 {
 	int code;
 
-	if (write_pid(plan) < 0)
+	/* after a reload there is one, and moves when the reload has succeeded */
+	if (!reload_is_resumed() && write_pid(plan->pid_path) < 0)
 		return 1;
 	make_worker_dirs(plan);
 	if (plan->as_root && plan->uid != 0)
@@ -137,9 +189,7 @@ run_processes(const struct plan *plan)
 	} else {
 		code = single_run(plan, on_started) == 0 ? 0 : 1;
 	}
-	if (pidfile_remove(plan->pid_path, getpid()) < 0)
-		lbd_log(lbd_log_process(), LBD_LOG_WARN, 0, "could not remove pid file \"%s\"",
-			plan->pid_path);
+	remove_pid(run.pid_path);
 	return code;
 }
 
@@ -150,19 +200,22 @@ start_run(struct plan *plan)
 
 	run.plan = plan;
 	background_init(&run.background);
-	log_process_echo(LBD_LOG_ERROR);
+	log_process_echo(reload_is_resumed() ? 0 : LBD_LOG_ERROR);
 	if (plan->engine_refused != NULL)
 		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
 			"io_uring is not used: %s; using epoll",
 			plan->engine_refused);
 	rc = share_memory(plan);
-	if (rc == 0 && plan->core->daemon)
+	if (rc < 0 && reload_is_resumed())
+		reload_resume_failed("could not make the memory that workers share");
+	if (rc == 0 && plan->core->daemon && !reload_is_resumed())
 		rc = background_enter(&run.background);
 	if (rc == 0)
 		rc = signals_block();
 	log_init();
 	code = rc == 0 ? run_processes(plan) : 1;
 	listeners_close(plan->config);
+	inherit_commit(NULL);
 	logfile_flush_all();
 	return code;
 }

@@ -463,3 +463,29 @@ state_free(struct state **state)
 	free(s->fields);
 	free(s);
 }
+
+void
+state_copy(struct state *s, const struct state_entry *e)
+{
+	char key[64];
+
+	if (e->key.n >= sizeof(key))
+		return;
+	memcpy(key, e->key.p, e->key.n);
+	key[e->key.n] = '\0';
+	state_begin(s, key);
+	if (s->error < 0)
+		return;
+	s->entries[s->entry_n - 1].key = e->key; /* lives as long as the one that was read */
+	for (unsigned i = 0; i < e->n; i++) {
+		const struct state_field *f = &e->owner->fields[e->from + i];
+		char name[64];
+
+		if (f->name.n >= sizeof(name) || lbd_str_eq(f->name, LBD_STR("fd")))
+			continue;
+		memcpy(name, f->name.p, f->name.n);
+		name[f->name.n] = '\0';
+		state_str(s, name, f->value);
+	}
+	state_fd(s, e->fd);
+}

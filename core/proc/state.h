@@ -10,8 +10,8 @@
  *
  * A line is an entry: a key and fields.  A reader ignores keys and fields it does not know, and
  * has a default for those that are missing.  At most one field of an entry is a descriptor, called
- * fd: it is inherited through exec, and whoever reads the entry takes it; what nobody took is closed
- * by state_free().
+ * fd: it is inherited through exec, and whoever reads the entry takes it; what nobody took is
+ * closed by state_free().
  */
 
 #ifndef LBD_CORE_PROC_STATE_H
@@ -36,6 +36,9 @@ void state_begin(struct state *s, const char *key);
 void state_str(struct state *s, const char *name, struct lbd_str value);
 void state_num(struct state *s, const char *name, uint64_t value);
 void state_fd(struct state *s, int fd);
+
+/* The entry again, as it was read, with the number of its descriptor. */
+void state_copy(struct state *s, const struct state_entry *e);
 
 /* A memfd (close-on-exec) with all of it, or -errno. */
 int state_save(const struct state *s) LBD_USE_RESULT;

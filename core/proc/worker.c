@@ -3,9 +3,12 @@
 /*
  * A worker: one loop that serves what the listeners bring.
  *
- * It ends in one of three ways.  TERM: everything is closed at once.  QUIT, or the end of the
+ * It accepts when the master says so: of a new generation, when all are ready.
+ *
+ * It ends in one of four ways.  TERM: everything is closed at once.  QUIT, or the end of the
  * master: no more connections, idle ones are closed, busy ones finish; worker_shutdown_timeout
- * bounds that.  A failed start: exit code PROCESS_CANNOT_START.
+ * bounds that. Drain, when another generation serves: the same, but idle ones are let go one by
+ * one. A failed start: exit code PROCESS_CANNOT_START.
  *
  * The single process ("master_process off") is a worker without a master.
  */
@@ -20,14 +23,14 @@
 #include "core/proc/process.h"
 #include "core/proc/worker.h"
 
-enum worker_state { SERVING, DRAINING, ABORTING };
+enum worker_state { SERVING, RETIRING, DRAINING, ABORTING };
 
 enum { ABORT_MS = 1000, FULL_QUIET_MS = 10000 };
 
 static struct {
 	struct process process;
 	enum worker_state state;
-	struct timer limit;  /* DRAINING, ABORTING: ends the state */
+	struct timer limit;  /* after SERVING: ends the state */
 } worker;
 
 static unsigned
@@ -54,29 +57,66 @@ worker_abort(struct process *p)
 	timer_set(p->loop, &worker.limit, ABORT_MS);
 }
 
+/* No more connections, and no more time than worker_shutdown_timeout. */
 static void
-worker_drain(struct process *p)
+worker_leave(struct process *p)
 {
 	uint64_t limit = p->plan->core->shutdown_timeout_ms;
 
-	if (worker.state != SERVING)
-		return;
-	worker.state = DRAINING;
 	if (p->role == ROLE_WORKER)
 		proc_title_set("lbd: worker process is shutting down");
 	listeners_stop(p->plan->config, p->loop);
-	for (size_t i = 0; protocols[i] != NULL; i++)
-		protocols[i]->drain();
 	upstreams_close_idle();
 	if (limit > 0)
 		timer_set(p->loop, &worker.limit, limit);
 }
 
 static void
+worker_drain(struct process *p)
+{
+	enum worker_state before = worker.state;
+
+	if (before >= DRAINING)
+		return;
+	worker.state = DRAINING;
+	if (before == SERVING)
+		worker_leave(p);
+	for (size_t i = 0; protocols[i] != NULL; i++)
+		protocols[i]->drain();
+}
+
+static void
+worker_retire(struct process *p)
+{
+	if (worker.state != SERVING)
+		return;
+	worker.state = RETIRING;
+	worker_leave(p);
+	for (size_t i = 0; protocols[i] != NULL; i++) {
+		if (protocols[i]->hand_over != NULL)
+			protocols[i]->hand_over();
+		protocols[i]->retire(p->plan->core->shutdown_spread_ms);
+	}
+}
+
+static void
+worker_accept(struct process *p)
+{
+	if (worker.state == SERVING)
+		listeners_serve(p->plan->config);
+}
+
+static void
+worker_gone(struct process *p, struct lbd_str listener)
+{
+	listeners_gone(p->plan->config, listener);
+}
+
+static void
 on_limit(struct loop *loop, struct timer *t)
 {
 	(void)t;
-	if (worker.state == DRAINING) {
+	if (worker.state != ABORTING) {
 		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
 			"worker_shutdown_timeout has passed, closing %u connections",
 			worker_active());
@@ -98,6 +138,9 @@ on_turned(struct process *p)
 static const struct process_events events = {
 	.terminate = worker_abort,
 	.quit = worker_drain,
+	.serve = worker_accept,
+	.gone = worker_gone,
+	.drain = worker_retire,
 	.turned = on_turned,
 };
 
@@ -138,7 +181,7 @@ worker_serve(struct process *p)
 
 	timer_init(&worker.limit, on_limit);
 	conn_slots_init((unsigned)p->plan->events->connections, on_full);
-	upstreams_slot_set(p->slot);
+	upstreams_slot_set(p->row);
 	rc = upstreams_start(c, p->loop);
 	if (rc < 0)
 		return process_fail(p, -rc, "upstreams");
@@ -151,7 +194,7 @@ worker_serve(struct process *p)
 		if (rc < 0)
 			return process_fail(p, -rc, "%s", protocols[i]->name);
 	}
-	rc = listeners_start(c, p->loop, p->slot);
+	rc = listeners_start(c, p->loop, p->slot, p->plan->workers);
 	return rc < 0 ? process_fail(p, -rc, "listeners") : 0;
 }
 
@@ -176,6 +219,8 @@ worker_live(struct process *p, void (*started)(void))
 		return PROCESS_CANNOT_START;
 	}
 	process_ready(p);
+	if (p->role == ROLE_SINGLE)
+		worker_accept(p);
 	if (started != NULL)
 		started();
 	loop_run(p->loop);
@@ -184,16 +229,16 @@ worker_live(struct process *p, void (*started)(void))
 }
 
 int
-worker_run(const struct plan *plan, unsigned slot, int channel)
+worker_run(const struct plan *plan, unsigned slot, unsigned row, int channel)
 {
 	proc_title_set("lbd: worker process is starting");
-	process_init(&worker.process, ROLE_WORKER, plan, slot, channel, &events);
+	process_init(&worker.process, ROLE_WORKER, plan, slot, row, channel, &events);
 	return worker_live(&worker.process, NULL);
 }
 
 int
 single_run(const struct plan *plan, void (*started)(void))
 {
-	process_init(&worker.process, ROLE_SINGLE, plan, 0, -1, &events);
+	process_init(&worker.process, ROLE_SINGLE, plan, 0, 0, -1, &events);
 	return worker_live(&worker.process, started);
 }

@@ -22,14 +22,19 @@ EOT
 
 sub answers { return http_get($lbd->port, '/')->{status} == 200 }
 
-# nothing to reload yet
+# what reload does is in reload-*.t
+my $generation = 1;
 for my $sig (qw(HUP USR2)) {
+	$generation++;
 	$lbd->signal($sig);
-	ok($lbd->wait_log(qr/signal $sig received from \d+; reload is not available yet/), "$sig is noticed");
+	ok($lbd->wait_log(qr/signal $sig received from \d+, reloading/), "$sig is noticed");
+	ok($lbd->wait_log(qr/generation $generation is serving/), 'and obeyed');
 }
+$generation++;
 ($code, $out) = $lbd->run('-s', 'reload');
-is($code, 1, '-s reload fails');
-like($out, qr/not available yet; nothing was changed/, 'and says why');
+is($code, 0, '-s reload');
+ok($lbd->wait_log(qr/generation $generation is serving/), 'is the same');
+ok($lbd->wait_log(qr/generation @{[ $generation - 1 ]} has ended/), 'the one before ends');
 ok(answers(), 'it goes on');
 
 # a worker ends by itself and is replaced

@@ -265,7 +265,8 @@ accepts(void)
 	snprintf(more, sizeof(more), "so_keepalive=on; listen %u", port);
 	c = load_port("127.0.0.1", port, more);
 	is_int(listeners_open(c, 1, false), 0, "an address and the wildcard on one port");
-	is_int(listeners_start(c, loop, 0), 0, "starts");
+	is_int(listeners_start(c, loop, 0, 1), 0, "starts");
+	listeners_serve(c);
 	fd = client(port);
 	TURN_UNTIL(accepted_n == 1);
 	ok(option(accepted[0], IPPROTO_TCP, 1) != 0, "without delay");
@@ -288,7 +289,8 @@ pauses(void)
 	unsigned i;
 
 	is_int(listeners_open(c, 1, false), 0, "opens");
-	is_int(listeners_start(c, loop, 0), 0, "starts");
+	is_int(listeners_start(c, loop, 0, 1), 0, "starts");
+	listeners_serve(c);
 	settle();
 	fd[0] = client(port); /* accepted by the kernel's side already when we pause */
 	listeners_pause(c, loop);
@@ -392,7 +394,8 @@ survives_want_of_descriptors(void)
 
 	log_process_set(none);
 	is_int(listeners_open(c, 1, false), 0, "opens");
-	is_int(listeners_start(c, loop, 0), 0, "starts");
+	is_int(listeners_start(c, loop, 0, 1), 0, "starts");
+	listeners_serve(c);
 	settle();
 	a = client(port);
 	b = client(port);

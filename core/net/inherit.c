@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The table of inherited descriptors.  What becomes of each is decided by listener.c and zone.c,
+ * which take what they need; when a reload has succeeded the rest is closed here.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/base/fail.h"
+#include "core/net/inherit.h"
+#include "core/os/sock.h"
+
+#include <lbd/log.h>
+
+static struct inherited *first, **last = &first;
+
+int
+inherit_add(enum inherit_kind kind, struct lbd_str name, unsigned index, int fd)
+{
+	struct inherited *p = base_zalloc(sizeof(*p));
+	char *copy = base_malloc(name.n + 1);
+
+	if (p == NULL || copy == NULL) {
+		free(p);
+		free(copy);
+		sock_close(&fd);
+		return -ENOMEM;
+	}
+	memcpy(copy, name.p, name.n);
+	copy[name.n] = '\0';
+	*p = (struct inherited){ .kind = kind, .name = lbd_str(copy, name.n), .index = index,
+		.fd = fd };
+	*last = p;
+	last = &p->next;
+	return 0;
+}
+
+struct inherited *
+inherit_find(enum inherit_kind kind, struct lbd_str name, unsigned index)
+{
+	for (struct inherited *p = first; p != NULL; p = p->next)
+		if (p->kind == kind && p->index == index && !p->taken && lbd_str_eq(p->name, name))
+			return p;
+	return NULL;
+}
+
+unsigned
+inherit_sockets(struct lbd_str name)
+{
+	unsigned n = 0;
+
+	for (struct inherited *p = first; p != NULL; p = p->next)
+		if (p->kind == INHERIT_SOCKET && lbd_str_eq(p->name, name))
+			n = LBD_MAX(n, p->index + 1);
+	return n;
+}
+
+bool
+inherit_has_port(const struct addr *a)
+{
+	struct addr b;
+
+	for (struct inherited *p = first; p != NULL; p = p->next)
+		if (p->kind == INHERIT_SOCKET && sock_local(p->fd, &b) == 0 &&
+			addr_port(&b) != 0 && addr_port(&b) == addr_port(a))
+			return true;
+	return false;
+}
+
+struct inherited *
+inherit_next(struct inherited *p)
+{
+	return p == NULL ? first : p->next;
+}
+
+/* Another one of the same address is in use, or comes later in the table. */
+static bool
+is_named_again(const struct inherited *p)
+{
+	for (const struct inherited *q = first; q != NULL; q = q->next)
+		if (q != p && q->kind == p->kind && lbd_str_eq(q->name, p->name) &&
+			(q->taken || q->fd >= 0))
+			return true;
+	return false;
+}
+
+static void
+socket_gone(struct inherited *p, void (*gone)(struct lbd_str name))
+{
+	struct lbd_str path = p->name;
+
+	sock_close(&p->fd);
+	if (is_named_again(p))
+		return;
+	/* before the drain is told, so that nobody connects to what is about to end */
+	if (lbd_str_starts(path, LBD_STR("unix:")) && unlink(path.p + 5) < 0 && errno != ENOENT)
+		lbd_log(lbd_log_process(), LBD_LOG_WARN, errno, "could not remove %.*s",
+			LBD_FMT(path));
+	if (gone != NULL)
+		gone(p->name);
+}
+
+static void
+table_free(void)
+{
+	struct inherited *p;
+
+	while ((p = first) != NULL) {
+		first = p->next;
+		free((void *)(uintptr_t)p->name.p);
+		free(p);
+	}
+	last = &first;
+}
+
+void
+inherit_commit(void (*gone)(struct lbd_str name))
+{
+	for (struct inherited *p = first; p != NULL; p = p->next) {
+		if (p->taken)
+			continue;
+		if (p->kind == INHERIT_SOCKET)
+			socket_gone(p, gone);
+		else
+			sock_close(&p->fd);
+	}
+	table_free();
+}
+
+void
+inherit_forget(void)
+{
+	for (struct inherited *p = first; p != NULL; p = p->next)
+		if (!p->taken)
+			sock_close(&p->fd);
+	table_free();
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Descriptors that were open before this image of the program began: from the image before it, or
+ * from who started it.  Master only; in its children nothing of it is left after inherit_forget().
+ */
+
+#ifndef LBD_CORE_NET_INHERIT_H
+#define LBD_CORE_NET_INHERIT_H
+
+#include <lbd/str.h>
+
+#include "core/os/addr.h"
+
+enum inherit_kind {
+	INHERIT_SOCKET, /* listening; name is the listener's, index its place among them */
+	INHERIT_ZONE,   /* shared memory; name is the group's */
+};
+
+struct inherited {
+	struct inherited *next;
+	enum inherit_kind kind;
+	struct lbd_str name;  /* owned */
+	unsigned index;
+	int fd;               /* owned until taken; the number stays known */
+	bool taken;           /* a listener or a zone owns it now */
+};
+
+/* fd is taken.  0 or -ENOMEM (then it is closed). */
+int inherit_add(enum inherit_kind kind, struct lbd_str name, unsigned index, int fd);
+
+/* One that nobody has taken.  NULL: none. */
+struct inherited *inherit_find(enum inherit_kind kind, struct lbd_str name, unsigned index);
+
+/* How many places a listener of this name needs for its sockets: the highest index and 1. */
+unsigned inherit_sockets(struct lbd_str name);
+
+/* A socket of ours has a's port, so binding another to it meets our own. */
+bool inherit_has_port(const struct addr *a);
+
+/* All, for passing them on; NULL at the end (and at first for the first). */
+struct inherited *inherit_next(struct inherited *p);
+
+/*
+ * What was not taken is not wanted any more: closed, files of UNIX sockets removed.  gone(name) is
+ * told each address that has no socket left, once.  Then the table is empty.
+ */
+void inherit_commit(void (*gone)(struct lbd_str name));
+
+/* Closes what was not taken, in a child. */
+void inherit_forget(void);
+
+#endif
