@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/fail.h"
@@ -20,7 +21,7 @@
 #include "core/proc/process.h"
 #include "core/proc/signals.h"
 
-enum { LOG_STOP_MS = 2000 };
+enum { LOG_STOP_MS = 2000, RING_TRIES = 40, RING_PAUSE_MS = 50 };
 
 void
 process_init(struct process *p, enum process_role role, const struct plan *plan, unsigned slot,
@@ -78,6 +79,21 @@ on_turn(void *arg)
 	logfile_flush_turn();
 }
 
+/*
+ * The kernel gives the memory of a ring back some time after its process has ended, so where locked
+ * memory is limited the rings of generations that have just gone may still be in the way.
+ */
+static int
+open_loop(struct process *p, const struct loop_conf *conf, const char **why)
+{
+	const struct timespec pause = { .tv_nsec = RING_PAUSE_MS * 1000000L };
+	int rc, tries = strcmp(conf->use, "io_uring") == 0 ? RING_TRIES : 1;
+
+	while ((rc = loop_create(&p->loop, conf, why)) == -ENOMEM && --tries > 0)
+		nanosleep(&pause, NULL);
+	return rc;
+}
+
 int
 process_open(struct process *p)
 {
@@ -85,7 +101,7 @@ process_open(struct process *p)
 	const char *why = NULL;
 	int rc;
 
-	rc = loop_create(&p->loop, &conf, &why);
+	rc = open_loop(p, &conf, &why);
 	if (rc < 0 && p->plan->events->use == ENGINE_ANY) {
 		/* the master could, this process cannot: fewer rights, other limits */
 		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, -rc,

@@ -100,6 +100,7 @@ sub lbd_run {
 # allow => [qr//]     log lines that do not fail the test
 # start => 0          prepares only
 # as => name          the user that starts it, when root
+# program => path     instead of the lbd of the build
 # workers => n        when the configuration does not say; 2
 # deadline => s       for start and stop
 sub new {
@@ -213,7 +214,8 @@ sub launch {
 		open STDOUT, '>>', "$self->{dir}/output" or POSIX::_exit(126);
 		open STDERR, '>&', \*STDOUT;
 		become($self->{as}) if defined $self->{as};
-		exec { lbd_program() } lbd_program(), $self->arguments or POSIX::_exit(127);
+		my $program = $self->{program} // lbd_program();
+		exec { $program } $program, $self->arguments or POSIX::_exit(127);
 	}
 	$self->{pid} = $pid;
 	delete $self->{status};
@@ -356,6 +358,44 @@ sub wait_log {
 	wait_for(sub { $found = $self->log =~ $re ? $1 // $& : undef; defined $found },
 		$deadline // $self->{deadline});
 	return $found;
+}
+
+# How many reloads are over: (done, failed).
+sub reloads {
+	my $log = $_[0]->log;
+
+	return (scalar(() = $log =~ /reload: generation \d+ is serving/g),
+		scalar(() = $log =~ /reload failed, generation \d+ keeps serving/g));
+}
+
+# HUP (or another signal), and its result: 1 or 0, undef when it does not come.
+sub reload {
+	my ($self, $name) = @_;
+	my ($done, $failed) = $self->reloads;
+	my $result;
+
+	$self->signal($name // 'HUP');
+	wait_for(sub {
+		my @now = $self->reloads;
+
+		$result = $now[0] > $done ? 1 : $now[1] > $failed ? 0 : undef;
+		return defined $result;
+	}, $self->{deadline});
+	return $result;
+}
+
+# The generation that serves, by the log.
+sub generation {
+	my @serving = $_[0]->log =~ /reload: generation (\d+) is serving/g;
+
+	return $serving[-1] // 1;
+}
+
+# Every worker there is serves: older generations are gone.
+sub is_drained {
+	my ($self) = @_;
+
+	return !grep { title_of($_) =~ /shutting down/ } $self->children;
 }
 
 # Processes the master has forked, in the order of their pids.
