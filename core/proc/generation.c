@@ -28,7 +28,7 @@ is_wanted(const struct child *c)
 {
 	unsigned current = master.next != 0 ? master.next : master.generation;
 
-	return c->generation == current && !master.stuck &&
+	return c->generation == current && master.state != FAILING && !master.stuck &&
 		!(master.retired && c->role == ROLE_WORKER);
 }
 
@@ -96,7 +96,6 @@ generation_check_failed(void)
 	listeners_abandon(master.plan->config);
 	reload_fall_back();
 	/* still here: nobody can be started any more, but what runs goes on */
-	master.stuck = true;
 	master.state = RUNNING;
 	reload_give_up();
 }

@@ -87,7 +87,7 @@ void reload_failed(const char *why);
 void reload_give_up(void);
 /* This image goes on with the generation before: says why. */
 void reload_resumed(void);
-/* Execs the image that goes on with the generation before.  Returns when that fails. */
+/* Execs the image that goes on with the generation before.  Returns when that fails: stuck. */
 void reload_fall_back(void);
 /* A generation that drained is gone. */
 void reload_drained(unsigned generation);

@@ -215,9 +215,24 @@ exec_next(void)
 	return rc;
 }
 
+/* Nobody can be started any more until a reload succeeds; the report says so. */
+static void
+stuck(const char *why)
+{
+	char *all = NULL;
+
+	master.stuck = true;
+	if (asprintf(&all, "%s\n%s\nworkers that end are not replaced until a reload succeeds",
+		reload.why != NULL ? reload.why : "out of memory", why) < 0)
+		return;
+	free(reload.why);
+	reload.why = all;
+}
+
 void
 reload_fall_back(void)
 {
+	char text[PATH_MAX + 100];
 	int rc;
 
 	reload.facts.fallback = true;
@@ -225,9 +240,9 @@ reload_fall_back(void)
 	rc = exec_next();
 	reload.facts.fallback = false;
 	reload.facts.why = NULL;
-	lbd_log(lbd_log_process(), LBD_LOG_ALERT, -rc,
-		"could not run \"%s\" again; workers that end are not replaced until a reload "
-		"succeeds", image_path());
+	snprintf(text, sizeof(text), "could not run \"%s\" again: %s (%d)", image_path(),
+		strerror(-rc), -rc);
+	stuck(text);
 }
 
 /* --- the trial --- */
@@ -452,15 +467,11 @@ reload_texts(const char *file)
 void
 reload_resume_failed(const char *why)
 {
-	char *all = NULL;
-
-	if (!reload.facts.fallback) {
-		keep_why(why);
-		reload_fall_back();
-		reload.facts.fallback = true;
-	} else if (reload.why != NULL && asprintf(&all, "%s\n%s", reload.why, why) > 0) {
-		free(reload.why);
-		reload.why = all;
+	if (reload.facts.fallback) {
+		stuck(why);
+		return;
 	}
-	master.stuck = true;
+	keep_why(why);
+	reload_fall_back();
+	reload.facts.fallback = true;
 }
