@@ -292,10 +292,14 @@ master_run(const struct plan *plan, void (*started)(void), void (*forked)(void))
 	master.children.forked = on_forked;
 	master.signals = signals_open();
 	if (master.signals < 0 || !poll_reserve(POLL_OWN + 16) ||
-		master_begin(clock_read_ms()) < 0) {
+		snapshot_note_modules(plan->config) < 0 || master_begin(clock_read_ms()) < 0) {
 		lbd_log(lbd_log_process(), LBD_LOG_EMERG,
 			master.signals < 0 ? -master.signals : ENOMEM,
 			"could not start the master");
+		if (reload_is_resumed() && !reload_is_fallback()) {
+			reload_failed("could not start the master");
+			reload_fall_back();
+		}
 		return 1;
 	}
 	if (master.state == RUNNING) {

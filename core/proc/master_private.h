@@ -111,7 +111,9 @@ struct state *snapshot_make(const struct reload_facts *facts, struct state *befo
 int snapshot_restore(struct state *s, struct reload_facts *facts);
 /* Listeners only: for a trial. */
 int snapshot_sockets(struct state *s);
-/* Modules whose file is not the one of before. */
-void snapshot_changed(struct state *before, const struct config *c, char *buf, size_t size);
+/* Which files the modules came from, as soon as they are loaded.  0 or -ENOMEM. */
+int snapshot_note_modules(const struct config *c);
+/* Modules whose file is not the one of before: "auth 2 was 1, lb_x 1". */
+void snapshot_changed(struct state *before, char *buf, size_t size);
 
 #endif

@@ -181,7 +181,7 @@ reload_succeeded(unsigned drained)
 	};
 
 	r.draining = r.draining_workers > 0 ? drained : 0;
-	snapshot_changed(reload.before, master.plan->config, modules, sizeof(modules));
+	snapshot_changed(reload.before, modules, sizeof(modules));
 	forget_before();
 	report(&r);
 }

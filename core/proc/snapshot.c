@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/base/fail.h"
 #include "core/net/inherit.h"
 #include "core/net/listener.h"
 #include "core/net/upstream.h"
@@ -126,25 +127,60 @@ module_file(const struct lbd_module *m, Dl_info *info, struct stat *st)
 		strcmp(info->dli_fname, image_path()) != 0 && stat(info->dli_fname, st) == 0;
 }
 
-static void
-save_modules(struct state *s, const struct config *c)
+/* As they were when they were loaded: the files may be others by the time of a reload. */
+static struct module_note {
+	const struct lbd_module *module; /* borrowed from the configuration */
+	char *path;                      /* owned; NULL: without a file */
+	uint64_t device, inode, changed;
+} *notes;                                /* owned; one per module of the configuration */
+static unsigned notes_n;
+
+int
+snapshot_note_modules(const struct config *c)
 {
 	struct stat st;
 	Dl_info info;
 
-	for (unsigned i = 0; i < c->module_count; i++) {
-		const struct lbd_module *m = c->modules[i];
+	notes = base_zalloc(LBD_MAX(c->module_count, 1U) * sizeof(*notes));
+	if (notes == NULL)
+		return -ENOMEM;
+	notes_n = c->module_count;
+	for (unsigned i = 0; i < notes_n; i++) {
+		struct module_note *note = &notes[i];
 
-		if (!module_file(m, &info, &st))
+		note->module = c->modules[i];
+		if (!module_file(note->module, &info, &st))
+			continue;
+		note->path = strdup(info.dli_fname);
+		note->device = st.st_dev;
+		note->inode = st.st_ino;
+		note->changed = (uint64_t)st.st_ctim.tv_sec * 1000000000U +
+			(uint64_t)st.st_ctim.tv_nsec;
+	}
+	return 0;
+}
+
+static const char *
+version_of(const struct lbd_module *m)
+{
+	return m->version != NULL ? m->version : "";
+}
+
+static void
+save_modules(struct state *s)
+{
+	for (unsigned i = 0; i < notes_n; i++) {
+		const struct module_note *note = &notes[i];
+
+		if (note->path == NULL)
 			continue;
 		state_begin(s, "module");
-		state_str(s, "name", lbd_str_c(m->name));
-		state_str(s, "version", lbd_str_c(m->version != NULL ? m->version : ""));
-		state_str(s, "path", lbd_str_c(info.dli_fname));
-		state_num(s, "device", st.st_dev);
-		state_num(s, "inode", st.st_ino);
-		state_num(s, "changed", (uint64_t)st.st_ctim.tv_sec * 1000000000U +
-			(uint64_t)st.st_ctim.tv_nsec);
+		state_str(s, "name", lbd_str_c(note->module->name));
+		state_str(s, "version", lbd_str_c(version_of(note->module)));
+		state_str(s, "path", lbd_str_c(note->path));
+		state_num(s, "device", note->device);
+		state_num(s, "inode", note->inode);
+		state_num(s, "changed", note->changed);
 	}
 }
 
@@ -176,7 +212,7 @@ snapshot_make(const struct reload_facts *facts, struct state *before)
 		save_listeners(s, master.plan->config);
 		upstreams_each_zone(master.plan->config, save_zone, s);
 		config_each_file(c, save_file, s);
-		save_modules(s, c);
+		save_modules(s);
 	}
 	return s;
 }
@@ -265,29 +301,31 @@ module_before(struct state *s, const char *name)
 	return e;
 }
 
+static bool
+is_same_file(const struct module_note *note, const struct state_entry *e)
+{
+	return state_get_num(e, "device", 0) == note->device &&
+		state_get_num(e, "inode", 0) == note->inode &&
+		state_get_num(e, "changed", 0) == note->changed;
+}
+
 void
-snapshot_changed(struct state *before, const struct config *c, char *buf, size_t size)
+snapshot_changed(struct state *before, char *buf, size_t size)
 {
 	size_t n = 0;
-	struct stat st;
-	Dl_info info;
 
 	buf[0] = '\0';
-	for (unsigned i = 0; before != NULL && i < c->module_count && n < size; i++) {
-		const struct lbd_module *m = c->modules[i];
-		struct state_entry *e = module_before(before, m->name);
-		const char *version = m->version != NULL ? m->version : "";
+	for (unsigned i = 0; before != NULL && i < notes_n && n < size; i++) {
+		const struct module_note *note = &notes[i];
+		const char *version = version_of(note->module);
+		struct state_entry *e = module_before(before, note->module->name);
 		struct lbd_str old;
 
-		if (e == NULL || !module_file(m, &info, &st) ||
-			(state_get_num(e, "inode", 0) == st.st_ino &&
-			state_get_num(e, "device", 0) == st.st_dev &&
-			state_get_num(e, "changed", 0) == (uint64_t)st.st_ctim.tv_sec *
-			1000000000U + (uint64_t)st.st_ctim.tv_nsec))
+		if (e == NULL || note->path == NULL || is_same_file(note, e))
 			continue;
 		old = state_get(e, "version");
-		n += (size_t)snprintf(buf + n, size - n, "%s%s %s", n > 0 ? ", " : "", m->name,
-			version);
+		n += (size_t)snprintf(buf + n, size - n, "%s%s %s", n > 0 ? ", " : "",
+			note->module->name, version);
 		if (n < size && !lbd_str_eq(old, lbd_str_c(version)))
 			n += (size_t)snprintf(buf + n, size - n, " was %.*s", LBD_FMT(old));
 	}
