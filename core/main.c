@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/base/fail.h"
 #include "core/config/describe.h"
 #include "core/http/http.h"
 #include "core/module/index.h"
@@ -203,6 +204,16 @@ run(void)
 
 /* --- in the place of another image: see core/proc/reload.h --- */
 
+/* For tests: allocations of this image, until it runs, fail as the variable says. */
+static void
+fail_from(const char *variable)
+{
+	const char *n = getenv(variable);
+
+	if (n != NULL)
+		(void)fail_alloc_set(lbd_str_c(n));
+}
+
 /* lbd before a reload: could this program, with these files, go on from here? */
 static int
 trial(void)
@@ -213,6 +224,7 @@ trial(void)
 		fprintf(stderr, "lbd: \"--trial\" is for lbd itself; \"-t\" tests files\n");
 		return 1;
 	}
+	fail_from("LBD_FAIL_TRIAL");
 	if (reload_trial(s) < 0 || load() < 0)
 		return 1;
 	if (config_errors(config) == 0)
@@ -259,6 +271,8 @@ resume(struct state *s)
 {
 	struct text why = { NULL, 0 };
 
+	if (state_get_num(state_next(s, "master", NULL), "fallback", 0) == 0)
+		fail_from("LBD_FAIL_RELOAD");
 	if (reload_resume(s) < 0)
 		reload_resume_failed("out of memory");
 	if (!resume_with(&why)) {

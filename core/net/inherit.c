@@ -26,7 +26,6 @@ inherit_add(enum inherit_kind kind, struct lbd_str name, unsigned index, int fd)
 	if (p == NULL || copy == NULL) {
 		free(p);
 		free(copy);
-		sock_close(&fd);
 		return -ENOMEM;
 	}
 	memcpy(copy, name.p, name.n);

@@ -26,7 +26,7 @@ struct inherited {
 	bool taken;           /* a listener or a zone owns it now */
 };
 
-/* fd is taken.  0 or -ENOMEM (then it is closed). */
+/* fd is taken.  0, or -ENOMEM: it is still the caller's. */
 int inherit_add(enum inherit_kind kind, struct lbd_str name, unsigned index, int fd);
 
 /* One that nobody has taken.  NULL: none. */

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/fail.h"
@@ -219,30 +220,49 @@ snapshot_make(const struct reload_facts *facts, struct state *before)
 
 /* --- reading --- */
 
+/*
+ * Nobody else knows of these descriptors, so a moment without memory must not cost them: tries for
+ * about a second.
+ */
+static int
+restore_fd(struct state_entry *e, enum inherit_kind kind, unsigned index)
+{
+	const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
+	int rc = -ENOMEM;
+
+	for (int tries = 0; tries < 100 && rc < 0; tries++) {
+		rc = inherit_add(kind, state_get(e, "name"), index, state_get_fd(e));
+		if (rc < 0)
+			nanosleep(&pause, NULL);
+	}
+	if (rc == 0)
+		(void)state_take_fd(e);
+	return rc;
+}
+
 int
 snapshot_sockets(struct state *s)
 {
-	for (struct state_entry *e = NULL; (e = state_next(s, "listener", e)) != NULL;) {
+	int rc = 0;
+
+	for (struct state_entry *e = NULL; rc == 0 && (e = state_next(s, "listener", e)) != NULL;) {
 		uint64_t index = state_get_num(e, "index", 0);
 
-		if (state_get_fd(e) < 0 || index > CORE_WORKERS_MAX)
-			continue;
-		if (inherit_add(INHERIT_SOCKET, state_get(e, "name"), (unsigned)index,
-			state_take_fd(e)) < 0)
-			return -ENOMEM;
+		if (state_get_fd(e) >= 0 && index <= CORE_WORKERS_MAX)
+			rc = restore_fd(e, INHERIT_SOCKET, (unsigned)index);
 	}
-	return 0;
+	return rc;
 }
 
 static int
 restore_zones(struct state *s)
 {
-	for (struct state_entry *e = NULL; (e = state_next(s, "zone", e)) != NULL;) {
-		if (state_get_fd(e) >= 0 && inherit_add(INHERIT_ZONE, state_get(e, "name"), 0,
-			state_take_fd(e)) < 0)
-			return -ENOMEM;
-	}
-	return 0;
+	int rc = 0;
+
+	for (struct state_entry *e = NULL; rc == 0 && (e = state_next(s, "zone", e)) != NULL;)
+		if (state_get_fd(e) >= 0)
+			rc = restore_fd(e, INHERIT_ZONE, 0);
+	return rc;
 }
 
 static int
