@@ -57,7 +57,9 @@ sub program {
 	my ($text) = @_;
 
 	if (defined $text) {
-		spew("$program.new", sprintf $text, lbd_program());
+		my $real = lbd_program();
+
+		spew("$program.new", $text =~ s/%s/$real/r);
 	} else {
 		File::Copy::copy(lbd_program(), "$program.new") or die "copy: $!";
 	}
