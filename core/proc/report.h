@@ -45,7 +45,7 @@ bool reload_is_pending(void);
 
 /*
  * What another part of the master does at a reload.  All members may be NULL.  There is one table;
- * it is set in every image before master_run().
+ * it is set in every image before it takes over what the one before had (reload.h).
  */
 struct reload_hooks {
 	/* Before exec: adds entries of its own to the state (keys of its own: "ctl_..."). */

@@ -52,9 +52,30 @@ is(text($_), 'two', "it listens on $_") for $lbd->port(0), $lbd->port(1), @unix;
 is(listening($lbd->port(0)), $sockets, 'those that were there are the same sockets');
 is(inode('a'), $socket, 'and the same file');
 
-# more people than are let in wait for the old workers, when the listener goes
+# who waits in the queues while the old workers are stopped
+sub waiting {
+	my (@where) = @_;
+	my @c = map { Lbd::Client->new($_) } map { ($_) x 8 } @where;
+
+	$_->send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") for @c;
+	return @c;
+}
+
+sub texts {
+	my %seen = map { (($_->response->{body} =~ /^(\w+) /)[0] // 'nothing') => 1 } @_;
+
+	return join ' ', sort keys %seen;
+}
+
+my @old = $lbd->workers;
+$lbd->signal('STOP', $_) for @old;
+my @gone = waiting($lbd->port(1), $unix[0]);
+my @kept = waiting($lbd->port(0), $unix[1]);
 $lbd->configure(site('three', $tcp[0], $unix[1]));
 is($lbd->reload, 1, 'listeners are removed');
+is(texts(@kept), 'three', 'who waits at one that stays is served by the next generation');
+$lbd->signal('CONT', $_) for @old;
+is(texts(@gone), 'two', 'who waits at one that goes, by the one before');
 ok($lbd->wait_log(qr/no longer listening on 127\.0\.0\.1:@{[ $lbd->port(1) ]}/), 'the log says so');
 ok($lbd->wait_log(qr/no longer listening on \Q$unix[0]\E/), 'of both');
 ok(wait_for(sub { $lbd->is_drained }), 'the old generation ends');
@@ -111,9 +132,14 @@ SKIP: {
 # --- the number of workers ---
 
 for my $n (4, 1, 3, 2) {
+	@old = $lbd->workers;
+	$lbd->signal('STOP', $_) for @old;
+	@kept = waiting($lbd->port(0), $unix[0]);
 	$main = "worker_processes $n;";
 	$lbd->configure(site("w$n", $tcp[0], @unix));
 	is($lbd->reload, 1, "$n workers");
+	is(texts(@kept), "w$n", 'serve who waited for those of before');
+	$lbd->signal('CONT', $_) for @old;
 	ok(wait_for(sub { $lbd->is_drained && $lbd->workers == $n }), 'are there');
 	my %seen;
 	for (1 .. 64) {
