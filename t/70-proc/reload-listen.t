@@ -52,6 +52,15 @@ is(text($_), 'two', "it listens on $_") for $lbd->port(0), $lbd->port(1), @unix;
 is(listening($lbd->port(0)), $sockets, 'those that were there are the same sockets');
 is(inode('a'), $socket, 'and the same file');
 
+# Stops the workers, and waits until they do nothing any more.
+sub stop_workers {
+	my @w = $lbd->workers;
+
+	$lbd->signal('STOP', $_) for @w;
+	wait_for(sub { !grep { (slurp("/proc/$_/stat") // '') !~ /^\d+ \(.*\) T /s } @w }) or die "not stopped\n";
+	return @w;
+}
+
 # who waits in the queues while the old workers are stopped
 sub waiting {
 	my (@where) = @_;
@@ -67,8 +76,7 @@ sub texts {
 	return join ' ', sort keys %seen;
 }
 
-my @old = $lbd->workers;
-$lbd->signal('STOP', $_) for @old;
+my @old = stop_workers();
 my @gone = waiting($lbd->port(1), $unix[0]);
 my @kept = waiting($lbd->port(0), $unix[1]);
 $lbd->configure(site('three', $tcp[0], $unix[1]));
@@ -132,8 +140,7 @@ SKIP: {
 # --- the number of workers ---
 
 for my $n (4, 1, 3, 2) {
-	@old = $lbd->workers;
-	$lbd->signal('STOP', $_) for @old;
+	@old = stop_workers();
 	@kept = waiting($lbd->port(0), $unix[0]);
 	$main = "worker_processes $n;";
 	$lbd->configure(site("w$n", $tcp[0], @unix));
