@@ -11,6 +11,7 @@
 #endif
 
 #include "core/base/logfmt.h"
+#include "core/base/utf8.h"
 
 #define PRINTF_MAX 4096
 
@@ -191,40 +192,6 @@ logfmt_escape_quoted(struct logfmt *f, struct lbd_str s)
 	escape(f, s, PLAIN_QUOTED);
 }
 
-/* The length of the valid UTF-8 sequence of 2 to 4 bytes at p (RFC 3629), or 0. */
-static size_t
-utf8_sequence(const uint8_t *p, size_t n)
-{
-	static const struct {
-		uint8_t first, last;   /* of the first byte */
-		uint8_t second_min, second_max;
-		uint8_t length;
-	} rows[] = {
-		{ 0xc2, 0xdf, 0x80, 0xbf, 2 },
-		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 },
-		{ 0xe1, 0xec, 0x80, 0xbf, 3 },
-		{ 0xed, 0xed, 0x80, 0x9f, 3 }, /* no surrogates */
-		{ 0xee, 0xef, 0x80, 0xbf, 3 },
-		{ 0xf0, 0xf0, 0x90, 0xbf, 4 },
-		{ 0xf1, 0xf3, 0x80, 0xbf, 4 },
-		{ 0xf4, 0xf4, 0x80, 0x8f, 4 }, /* up to U+10FFFF */
-	};
-	size_t i, k;
-
-	for (i = 0; i < LBD_ARRAY_LEN(rows); i++) {
-		if (p[0] < rows[i].first || p[0] > rows[i].last)
-			continue;
-		if (n < rows[i].length || p[1] < rows[i].second_min || p[1] > rows[i].second_max)
-			return 0;
-		for (k = 2; k < rows[i].length; k++) {
-			if ((p[k] & 0xc0) != 0x80)
-				return 0;
-		}
-		return rows[i].length;
-	}
-	return 0;
-}
-
 static void
 json_escape_byte(struct logfmt *f, uint8_t c)
 {
@@ -257,7 +224,7 @@ logfmt_json(struct logfmt *f, struct lbd_str s)
 		c = (uint8_t)s.p[i];
 		n = (plain[c] & PLAIN_QUOTED) != 0 ? 1 : 0; /* there was no room for it */
 		if (c >= 0x80)
-			n = utf8_sequence((const uint8_t *)s.p + i, s.n - i);
+			n = utf8_length(lbd_str_skip(s, i));
 		if (n > 0)
 			put_whole(f, s.p + i, n);
 		else
