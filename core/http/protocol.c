@@ -21,6 +21,13 @@ http_start(struct config *c, struct loop *loop, unsigned slot)
 	return clients_start(loop);
 }
 
+static void
+http_count(uint64_t *accepted, uint64_t *requests)
+{
+	*accepted += client_counts.accepted;
+	*requests += client_counts.requests;
+}
+
 const struct protocol http_protocol = {
 	.name = "http",
 	.start = http_start,
@@ -28,6 +35,7 @@ const struct protocol http_protocol = {
 	.retire = clients_retire,
 	.abort = clients_abort,
 	.active = clients_active,
+	.count = http_count,
 };
 
 bool

@@ -35,6 +35,8 @@ struct protocol {
 	void (*abort)(void);
 	/* Connections still open. */
 	unsigned (*active)(void);
+	/* Adds what there was in the worker's life: connections accepted, requests. */
+	void (*count)(uint64_t *accepted, uint64_t *requests);
 };
 
 extern const struct protocol *const protocols[]; /* NULL-terminated; in main.c */

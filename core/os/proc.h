@@ -39,6 +39,13 @@ int proc_nice(int nice) LBD_USE_RESULT;
 /* This process gets sig when its parent dies; -ESRCH: it is dead already. */
 int proc_die_with_parent(int sig) LBD_USE_RESULT;
 
+/* What a process has used: CPU time, and memory it holds now. 0 or -errno. */
+struct proc_usage {
+	uint64_t cpu_ms;
+	uint64_t rss; /* bytes */
+};
+int proc_usage_of(pid_t pid, struct proc_usage *out) LBD_USE_RESULT;
+
 int pidfile_write(const char *path, pid_t pid) LBD_USE_RESULT;
 /* The pid, or -ENOENT, -EINVAL, another -errno. */
 pid_t pidfile_read(const char *path) LBD_USE_RESULT;

@@ -12,6 +12,7 @@
 #include "core/os/log.h"
 #include "core/os/priv.h"
 #include "core/os/proc.h"
+#include "core/proc/board.h"
 #include "core/proc/process.h"
 
 static void
@@ -60,6 +61,8 @@ set_place(const struct process *p)
 	if (rc < 0)
 		lbd_log(lbd_log_process(), LBD_LOG_WARN, -rc, "could not pin worker %u", p->slot);
 	else if (cpu >= 0)
+		board_set_cpu(cpu);
+	if (rc == 0 && cpu >= 0)
 		lbd_log(lbd_log_process(), LBD_LOG_DEBUG, 0, "worker %u runs on CPU %d", p->slot,
 			cpu);
 }

@@ -17,6 +17,7 @@
 #include "core/os/clock.h"
 #include "core/os/log.h"
 #include "core/os/sock.h"
+#include "core/proc/board.h"
 #include "core/proc/channel.h"
 #include "core/proc/child.h"
 #include "core/proc/worker.h"
@@ -101,6 +102,7 @@ child_start(struct children *cs, struct child *c, bool serve)
 	if (rc < 0)
 		return rc;
 	c->row = (unsigned)row;
+	board_clear(c->row);
 	pid = fork();
 	if (pid < 0) {
 		rc = -errno;

@@ -17,6 +17,7 @@
 #include "core/os/log.h"
 #include "core/os/logfile.h"
 #include "core/os/proc.h"
+#include "core/proc/board.h"
 #include "core/proc/channel.h"
 #include "core/proc/process.h"
 #include "core/proc/signals.h"
@@ -33,6 +34,8 @@ process_init(struct process *p, enum process_role role, const struct plan *plan,
 	p->view.count = plan->workers;
 	file_init(&p->signal_file, -1);
 	file_init(&p->channel_file, -1);
+	if (role != ROLE_SINGLE)
+		board_use(row);
 }
 
 int
@@ -240,6 +243,7 @@ process_ready(struct process *p)
 {
 	const char *n = p->plan->fail_alloc;
 
+	board_set_state(BOARD_SERVING);
 	if (p->role != ROLE_SINGLE)
 		proc_title_set(p->role == ROLE_CONTROL ? "lbd: control process"
 			: "lbd: worker process");

@@ -20,6 +20,7 @@
 #include "core/net/upstream.h"
 #include "core/os/log.h"
 #include "core/os/proc.h"
+#include "core/proc/board.h"
 #include "core/proc/process.h"
 #include "core/proc/worker.h"
 
@@ -51,6 +52,7 @@ worker_abort(struct process *p)
 	if (worker.state == SERVING)
 		listeners_stop(p->plan->config, p->loop);
 	worker.state = ABORTING;
+	board_set_state(BOARD_ENDING);
 	for (size_t i = 0; protocols[i] != NULL; i++)
 		protocols[i]->abort();
 	upstreams_close_idle();
@@ -79,6 +81,7 @@ worker_drain(struct process *p)
 	if (before >= DRAINING)
 		return;
 	worker.state = DRAINING;
+	board_set_state(BOARD_DRAINING);
 	if (before == SERVING)
 		worker_leave(p);
 	for (size_t i = 0; protocols[i] != NULL; i++)
@@ -91,6 +94,7 @@ worker_retire(struct process *p)
 	if (worker.state != SERVING)
 		return;
 	worker.state = RETIRING;
+	board_set_state(BOARD_DRAINING);
 	worker_leave(p);
 	for (size_t i = 0; protocols[i] != NULL; i++) {
 		if (protocols[i]->hand_over != NULL)
@@ -128,9 +132,21 @@ on_limit(struct loop *loop, struct timer *t)
 	}
 }
 
+/* For "lbd -s status". */
+static void
+tell_board(void)
+{
+	uint64_t accepted = 0, requests = 0;
+
+	for (size_t i = 0; protocols[i] != NULL; i++)
+		protocols[i]->count(&accepted, &requests);
+	board_count(worker_active(), accepted, requests);
+}
+
 static void
 on_turned(struct process *p)
 {
+	tell_board();
 	if (worker.state != SERVING && listeners_stopped(p->plan->config) && worker_active() == 0)
 		loop_stop(p->loop);
 }
