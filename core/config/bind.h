@@ -110,6 +110,11 @@ void config_dump(const struct config *c, void (*out)(void *arg, struct lbd_str t
 /* Every file, once, with the text that was read. */
 void config_each_file(const struct config *c,
 	void (*fn)(void *arg, const char *path, struct lbd_str text), void *arg);
+/*
+ * The files of c as they are on disk by now, parsed and no more; all of it in pool.  Mistakes are
+ * in the tree's diag.  NULL without memory.
+ */
+struct tree *config_reread(const struct config *c, struct lbd_pool *pool);
 void config_destroy(struct config **c);
 
 /* For BLOCK directives' set(): */

@@ -258,6 +258,20 @@ config_dump(const struct config *c, void (*out)(void *, struct lbd_str), void *a
 	}
 }
 
+struct tree *
+config_reread(const struct config *c, struct lbd_pool *pool)
+{
+	struct diag *d = diag_create(pool);
+	struct tree *t = d != NULL ? tree_create(pool, d) : NULL;
+
+	if (t == NULL)
+		return NULL;
+	if (c->global != NULL)
+		parse_text(t, "-g", lbd_str_c(c->global), c->conf_prefix, c->conf_prefix);
+	parse_file(t, c->file, c->file, c->conf_prefix, c->conf_prefix);
+	return lbd_pool_failed(pool) ? NULL : t;
+}
+
 void
 config_each_file(const struct config *c,
 	void (*fn)(void *arg, const char *path, struct lbd_str text), void *arg)

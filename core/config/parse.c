@@ -242,6 +242,19 @@ include_mask(struct parser *p, struct node *parent, const char *mask, const stru
 	globfree(&g);
 }
 
+/* Without memory it is not kept; the pool knows. */
+static void
+note_included(struct tree *t, const char *path)
+{
+	struct included *inc = lbd_pool_zalloc(t->pool, sizeof(*inc));
+
+	if (inc == NULL)
+		return;
+	inc->path = path;
+	inc->next = t->included;
+	t->included = inc;
+}
+
 /* The statement "include file;", which has been read and is not in the tree. */
 static void
 parse_include(struct parser *p, struct node *parent)
@@ -261,6 +274,8 @@ parse_include(struct parser *p, struct node *parent)
 	}
 	path = join(p, p->folder, arg.text);
 	name = join(p, p->shown_folder, arg.text);
+	if (path.p != NULL)
+		note_included(p->tree, path.p);
 	if (path.p == NULL || name.p == NULL)
 		parser_stop(p, &arg, "out of memory");
 	else if (p->file->depth >= MAX_FILE_DEPTH)

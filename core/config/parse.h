@@ -33,6 +33,12 @@ struct config_text {
 	struct lbd_str text;
 };
 
+/* What an include statement names, whether it leads anywhere or not: for those who watch files. */
+struct included {
+	const struct included *next;
+	const char *path;       /* absolute; may be a mask */
+};
+
 struct tree {
 	struct lbd_pool *pool;  /* borrowed */
 	struct diag *diag;      /* borrowed */
@@ -40,6 +46,7 @@ struct tree {
 	struct source *sources; /* in the order of first opening */
 	struct source **last_source;
 	struct map by_path;     /* owned: absolute path to source */
+	const struct included *included; /* in reverse order */
 	uint32_t order;         /* statements so far */
 	unsigned opened;        /* files opened so far, repetitions included */
 	/* Borrowed: all files there are, in place of those on disk; NULL: the disk. */

@@ -52,12 +52,14 @@ struct control_conf {
 	struct lbd_str path; /* absolute, NUL-terminated; empty: the default */
 	mode_t mode;
 	const char *group;   /* NULL: none */
+	gid_t gid;           /* of the group */
 };
 
 struct core_conf {
 	bool daemon;
 	bool master_process;
 	bool pcre_jit;
+	bool watch;
 	bool core_limited;            /* worker_rlimit_core was given */
 	unsigned workers;             /* 0: auto */
 	struct affinity_conf affinity;

@@ -183,6 +183,8 @@ static const struct lbd_directive directives[] = {
 	  .min_args = 1, .max_args = 3, .set = conf_set_control,
 	  .syntax = "unix:path [mode=octal] [group=name] | off",
 	  .help = "the master's control socket" },
+	{ .name = "watch", .where = LBD_MAIN, .type = LBD_T_FLAG, CORE(watch), .def = "off",
+	  .syntax = "on | off", .help = "reload when the configuration's files change" },
 	{ .name = "thread_pool", .where = LBD_MAIN, .type = LBD_T_IGNORED, .flags = LBD_D_REPEAT,
 	  .min_args = 2, .max_args = 3,
 	  .syntax = "name threads=number [max_queue=number]", .help = "accepted and ignored" },

@@ -7,9 +7,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/config/bind.h"
+#include "core/os/priv.h"
 #include "core/os/proc.h"
 #include "core/proc/conf.h"
 
@@ -66,15 +68,30 @@ conf_set_affinity(struct lbd_conf *cf, const struct lbd_directive *d, void *conf
 	return 0;
 }
 
+/* "0660": rights to read and write are all a socket has */
+static bool
+read_mode(struct lbd_str s, mode_t *out)
+{
+	mode_t mode = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] < '0' || s.p[i] > '7')
+			return false;
+		mode = mode * 8 + (mode_t)(s.p[i] - '0');
+	}
+	*out = mode;
+	return s.n > 0 && s.n <= 4 && mode <= 0777;
+}
+
 int
 conf_set_control(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 {
 	struct control_conf *control = &((struct core_conf *)conf)->control;
 	struct lbd_str s = lbd_conf_arg(cf, 1), v;
 	unsigned argc = lbd_conf_argc(cf);
+	bool mode_given = false;
 
 	(void)d;
-	control->mode = 0600;
 	if (lbd_str_eq(s, LBD_STR("off"))) {
 		control->off = true;
 		return argc == 2 ? 0 : lbd_conf_error(cf, 2, "\"off\" takes no parameters");
@@ -83,23 +100,30 @@ conf_set_control(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 		return lbd_conf_error(cf, 1,
 			"\"control\" is \"%.*s\"; allowed are unix:path and off", LBD_FMT(s));
 	control->path = lbd_conf_prefix_path(cf, lbd_str_skip(s, 5));
+	if (control->path.n >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		return lbd_conf_error(cf, 1, "the path of a UNIX socket may have %zu bytes",
+			sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
 	for (unsigned i = 2; i < argc; i++) {
 		if (lbd_conf_param(cf, i, "group", &v)) {
 			control->group = lbd_pool_cstr(lbd_conf_pool(cf), v);
+			if (control->group == NULL)
+				return lbd_conf_error(cf, i, "out of memory");
+			if (priv_group(control->group, &control->gid) < 0)
+				return lbd_conf_error(cf, i, "group \"%s\" does not exist",
+					control->group);
 		} else if (lbd_conf_param(cf, i, "mode", &v)) {
-			control->mode = 0;
-			for (size_t k = 0; k < v.n; k++) {
-				if (v.n > 4 || v.p[k] < '0' || v.p[k] > '7')
-					return lbd_conf_error(cf, i,
-						"\"%.*s\" is not an octal mode", LBD_FMT(v));
-				control->mode = control->mode * 8 + (mode_t)(v.p[k] - '0');
-			}
+			if (!read_mode(v, &control->mode))
+				return lbd_conf_error(cf, i, "\"%.*s\" is not an octal mode",
+					LBD_FMT(v));
+			mode_given = true;
 		} else {
 			return lbd_conf_error(cf, i,
 				"unknown parameter \"%.*s\"; allowed are mode=octal and "
 				"group=name", LBD_FMT(lbd_conf_arg(cf, i)));
 		}
 	}
+	if (!mode_given)
+		control->mode = control->group != NULL ? 0660 : 0600;
 	return control->path.p != NULL ? 0 : lbd_conf_error(cf, 1, "out of memory");
 }
 

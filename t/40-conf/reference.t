@@ -51,7 +51,12 @@ my @table = (
 	['pcre_jit', 'M', 'on', 'flag'],
 	['state_path', 'M', 'state', '', ['off', 'other']],
 	['control', 'M', '', '', ['off', 'unix:logs/x.sock', 'unix:logs/x.sock mode=0660'],
-		['tcp:1', qr/allowed are unix:path and off/], ['unix:x mode=8', qr/is not an octal mode/]],
+		['tcp:1', qr/allowed are unix:path and off/], ['unix:x mode=8', qr/is not an octal mode/],
+		['unix:x mode=', qr/is not an octal mode/], ['unix:x mode=1666', qr/is not an octal mode/],
+		['unix:x group=no-such-group', qr/group "no-such-group" does not exist/],
+		['unix:/' . 'x' x 108, qr/the path of a UNIX socket may have 107 bytes/],
+		['off mode=0600', qr/"off" takes no parameters/], ['unix:x name=y', qr/unknown parameter "name=y"/]],
+	['watch', 'M', 'off', 'flag'],
 	['lock_file', 'M', '', 'ignored', ['logs/x.lock']],
 	['timer_resolution', 'M', '', 'ignored', ['100ms']],
 
