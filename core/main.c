@@ -25,6 +25,7 @@
 #include "core/proc/command.h"
 #include "core/proc/image.h"
 #include "core/proc/info.h"
+#include "core/proc/outside.h"
 #include "core/proc/reload.h"
 #include "core/proc/start.h"
 
@@ -189,6 +190,7 @@ test(void)
 static int
 run(void)
 {
+	outside_init();
 	if (load() < 0)
 		return 1;
 	if (config_errors(config) == 0)
@@ -274,6 +276,7 @@ resume(struct state *s)
 {
 	struct text why = { NULL, 0 };
 
+	outside_init();
 	if (state_get_num(state_next(s, "master", NULL), "fallback", 0) == 0)
 		fail_from("LBD_FAIL_RELOAD");
 	if (reload_resume(s) < 0)
@@ -291,17 +294,38 @@ resume(struct state *s)
 	return start_run(&plan);
 }
 
-/* A configuration with errors must not keep anybody from stopping what runs. */
+/* A configuration with errors must not keep anybody from reaching what runs. */
 static int
-signal_running(void)
+ask_running(void)
 {
-	const char *path = paths.pid;
+	struct command c = {
+		.name = options.signal,
+		.json = options.json,
+		.no_wait = options.no_wait,
+		.quiet = options.quiet,
+		.wait_drained_ms = options.wait_drained_ms,
+		.control = paths.control,
+		.pid_path = paths.pid,
+		.reload_ms = 60000,
+		.shutdown_ms = 3600000,
+	};
+	const struct core_conf *core = NULL;
+	bool ends;
 
-	if (load() == 0)
-		path = plan_pid_path(config, &paths);
-	if (config != NULL && config_errors(config) > 0)
+	if (load() == 0) {
+		c.control = plan_control(config, &paths).path;
+		c.pid_path = plan_pid_path(config, &paths);
+		core = core_conf_of(config);
+	}
+	if (core != NULL && config_errors(config) == 0) {
+		c.reload_ms = core->reload_timeout_ms;
+		c.shutdown_ms = core->shutdown_timeout_ms;
+	}
+	/* to the others it is of no interest, or they are told so by who answers */
+	ends = strcmp(c.name, "stop") == 0 || strcmp(c.name, "quit") == 0;
+	if (ends && config != NULL && config_errors(config) > 0)
 		report();
-	return command_signal(options.signal, path);
+	return command_run(&c);
 }
 
 static int
@@ -369,7 +393,7 @@ act(void)
 	case ACTION_VARIABLES:
 		return print_tables();
 	case ACTION_SIGNAL:
-		return signal_running();
+		return ask_running();
 	case ACTION_TEST:
 	case ACTION_DUMP:
 		return test();

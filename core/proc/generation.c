@@ -180,6 +180,8 @@ generation_check_ready(void)
 	else
 		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "start: %u worker%s, engine %s",
 			plan->workers, plan->workers == 1 ? "" : "s", plan->engine);
+	if (master.state == STARTING)
+		outside_started(master.generation, plan->workers);
 	master.state = RUNNING;
 	master.deadline_ms = 0;
 	master.started();

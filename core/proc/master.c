@@ -31,8 +31,9 @@ static_assert(2 * (CORE_WORKERS_MAX + 1) <= UPSTREAM_PROCESSES,
 struct master master;
 
 static struct {
-	struct pollfd *v; /* owned */
+	struct pollfd *v; /* owned: our own, those outside, then a channel per child */
 	unsigned size;
+	unsigned outside;
 } polled;
 
 static void
@@ -49,6 +50,7 @@ master_stop(void)
 	if (master.state == STOPPING)
 		return;
 	master.state = STOPPING;
+	outside_stopping();
 	master.deadline_ms = clock_read_ms() + STOP_MS;
 	reload_stop();
 	children_signal(&master.children, 0, false, SIGTERM);
@@ -58,7 +60,7 @@ master_stop(void)
  * Sockets first: then a worker that closes its own is the last holder, and nobody queues up in
  * vain.
  */
-static void
+void
 master_quit(void)
 {
 	if (master.state >= QUITTING)
@@ -71,6 +73,7 @@ master_quit(void)
 	if (master.next != 0)
 		children_signal(&master.children, master.next, false, SIGKILL);
 	master.state = QUITTING;
+	outside_stopping();
 	master.deadline_ms = 0;
 	reload_stop();
 	listeners_close(master.plan->config);
@@ -80,7 +83,7 @@ master_quit(void)
 		children_signal(&master.children, 0, false, SIGQUIT);
 }
 
-static void
+void
 master_reopen(void)
 {
 	const struct plan *plan = master.plan;
@@ -177,6 +180,7 @@ time_to_wait(uint64_t now)
 	due = LBD_MIN(due, generation_due());
 	due = LBD_MIN(due, reload_due());
 	due = LBD_MIN(due, logfile_tick(now));
+	due = LBD_MIN(due, outside_tick(now));
 	if (due == UINT64_MAX)
 		return -1;
 	return due <= now ? 0 : (int)LBD_MIN(due - now, (uint64_t)60000);
@@ -202,17 +206,19 @@ poll_reserve(unsigned n)
 static bool
 master_poll(void)
 {
-	unsigned n = master.children.n;
-	bool fits = poll_reserve(POLL_OWN + n);
+	unsigned n = master.children.n, at;
+	bool fits = poll_reserve(POLL_OWN + OUTSIDE_POLL_MAX + n);
 
 	/* short of memory, children are heard when something else happens */
 	n = fits ? n : 0;
 	polled.v[0] = (struct pollfd){ .fd = master.signals, .events = POLLIN };
 	polled.v[1] = (struct pollfd){ .fd = reload_fd(), .events = POLLIN };
+	polled.outside = outside_poll(polled.v + POLL_OWN);
+	at = POLL_OWN + polled.outside;
 	for (unsigned i = 0; i < n; i++)
-		polled.v[POLL_OWN + i] = (struct pollfd){ .fd = master.children.v[i].channel,
+		polled.v[at + i] = (struct pollfd){ .fd = master.children.v[i].channel,
 			.events = POLLIN };
-	if (poll(polled.v, POLL_OWN + n, time_to_wait(clock_read_ms())) >= 0)
+	if (poll(polled.v, at + n, time_to_wait(clock_read_ms())) >= 0)
 		return true;
 	if (errno == EINTR)
 		return false;
@@ -225,9 +231,9 @@ static void
 master_wait(void)
 {
 	struct signal_event ev;
-	bool heard = false;
+	bool heard = false, known = master_poll();
 
-	if (master_poll()) {
+	if (known) {
 		if (polled.v[1].revents != 0)
 			reload_on_output();
 		for (unsigned i = 0; i < master.children.n; i++)
@@ -240,6 +246,8 @@ master_wait(void)
 		on_signal(&ev);
 	master_reap();
 	generation_check_failed();
+	if (known)
+		outside_serve(polled.v + POLL_OWN, polled.outside);
 }
 
 static void
@@ -291,7 +299,7 @@ master_run(const struct plan *plan, void (*started)(void), void (*forked)(void))
 	master.children.plan = plan;
 	master.children.forked = on_forked;
 	master.signals = signals_open();
-	if (master.signals < 0 || !poll_reserve(POLL_OWN + 16) ||
+	if (master.signals < 0 || !poll_reserve(POLL_OWN + OUTSIDE_POLL_MAX) ||
 		snapshot_note_modules(plan->config) < 0 || master_begin(clock_read_ms()) < 0) {
 		lbd_log(lbd_log_process(), LBD_LOG_EMERG,
 			master.signals < 0 ? -master.signals : ENOMEM,
@@ -302,6 +310,7 @@ master_run(const struct plan *plan, void (*started)(void), void (*forked)(void))
 		}
 		return 1;
 	}
+	outside_open(plan, &master_calls);
 	if (master.state == RUNNING) {
 		/* a fallback has all it wants; one that is stuck keeps it all for the next image */
 		if (!master.stuck)
@@ -310,6 +319,7 @@ master_run(const struct plan *plan, void (*started)(void), void (*forked)(void))
 		reload_resumed();
 	}
 	master_loop();
+	outside_close();
 	lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "exit");
 	sock_close(&master.signals);
 	free(polled.v);

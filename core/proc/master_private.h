@@ -7,6 +7,7 @@
  *	generation.c  starting, supervising and draining generations of workers
  *	reload.c      from the request to exec, and the report
  *	snapshot.c    the master as a state, and back
+ *	master_ctl.c  the master as who asks over the control socket sees it
  */
 
 #ifndef LBD_CORE_PROC_MASTER_PRIVATE_H
@@ -14,6 +15,7 @@
 
 #include "core/proc/child.h"
 #include "core/proc/master.h"
+#include "core/proc/outside.h"
 #include "core/proc/report.h"
 
 enum master_state {
@@ -43,8 +45,14 @@ extern struct master {
 
 /* --- master.c --- */
 
-/* Ends everything now. */
+/* Ends everything now; gracefully; opens logs anew. */
 void master_stop(void);
+void master_quit(void);
+void master_reopen(void);
+
+/* --- master_ctl.c --- */
+
+extern const struct ctl_calls master_calls;
 
 /* --- generation.c --- */
 

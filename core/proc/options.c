@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/num.h"
 #include "core/proc/options.h"
+
+enum { WAIT_MAX_MS = 24 * 3600 * 1000 };
 
 static const struct {
 	const char *word;
@@ -25,7 +28,8 @@ static const struct {
 static bool
 is_signal(const char *s)
 {
-	static const char *const names[] = { "stop", "quit", "reopen", "reload" };
+	static const char *const names[] = { "stop", "quit", "reopen", "reload", "upgrade",
+		"status", "workers" };
 
 	for (size_t i = 0; i < LBD_ARRAY_LEN(names); i++)
 		if (strcmp(s, names[i]) == 0)
@@ -91,6 +95,28 @@ take_letters(struct options *o, char *const *argv, int argc, int *i, char *err, 
 	return 0;
 }
 
+/* Words that say more of -s.  1: it was one, 0: not, -1: it was one with a bad value */
+static int
+take_detail(struct options *o, const char *word, char *err, size_t errsize)
+{
+	static const char drained[] = "--wait-drained=";
+
+	if (strcmp(word, "--json") == 0) {
+		o->json = true;
+	} else if (strcmp(word, "--no-wait") == 0) {
+		o->no_wait = true;
+	} else if (strncmp(word, drained, sizeof(drained) - 1) == 0) {
+		if (!num_time_ms(lbd_str_c(word + sizeof(drained) - 1), WAIT_MAX_MS,
+			    &o->wait_drained_ms) || o->wait_drained_ms == 0) {
+			snprintf(err, errsize, "\"%s\": no time between 1ms and 24h", word);
+			return -1;
+		}
+	} else {
+		return 0;
+	}
+	return 1;
+}
+
 /* 1: it was one, 0: not */
 static int
 take_long(struct options *o, char *const *argv, int argc, int *i)
@@ -109,15 +135,42 @@ take_long(struct options *o, char *const *argv, int argc, int *i)
 	return 0;
 }
 
+/* What only goes with something else. */
+static int
+check(const struct options *o, char *err, size_t errsize)
+{
+	const char *s = o->signal;
+
+	if (s == NULL && (o->json || o->no_wait || o->wait_drained_ms > 0))
+		snprintf(err, errsize, "\"--%s\" goes with \"-s\"", o->json ? "json"
+			: o->no_wait ? "no-wait" : "wait-drained");
+	else if (s != NULL && !is_signal(s))
+		snprintf(err, errsize,
+			"unknown signal \"-s %s\"; allowed are stop, quit, reopen, reload, "
+			"upgrade, status and workers", s);
+	else if (o->wait_drained_ms > 0 && strcmp(s, "reload") != 0 && strcmp(s, "upgrade") != 0)
+		snprintf(err, errsize, "\"--wait-drained\" goes with \"-s reload\"");
+	else if (o->wait_drained_ms > 0 && o->no_wait)
+		snprintf(err, errsize, "\"--wait-drained\" and \"--no-wait\" are opposites");
+	else
+		return 0;
+	return -1;
+}
+
 int
 options_parse(struct options *o, int argc, char *const *argv, char *err, size_t errsize)
 {
+	int rc;
+
 	*o = (struct options){ .action = ACTION_RUN };
 	for (int i = 1; i < argc; i++) {
 		const char *word = argv[i];
 
 		if (word[0] == '-' && word[1] == '-') {
-			if (take_long(o, argv, argc, &i))
+			rc = take_detail(o, word, err, errsize);
+			if (rc < 0)
+				return -1;
+			if (rc > 0 || take_long(o, argv, argc, &i))
 				continue;
 		} else if (word[0] == '-' && word[1] != '\0') {
 			if (take_letters(o, argv, argc, &i, err, errsize) < 0)
@@ -128,15 +181,9 @@ options_parse(struct options *o, int argc, char *const *argv, char *err, size_t 
 			word);
 		return -1;
 	}
-	if (o->signal == NULL)
-		return 0;
-	if (!is_signal(o->signal)) {
-		snprintf(err, errsize,
-			"unknown signal \"-s %s\"; allowed are stop, quit, reopen and reload",
-			o->signal);
+	if (check(o, err, errsize) < 0)
 		return -1;
-	}
-	if (o->action == ACTION_RUN)
+	if (o->signal != NULL && o->action == ACTION_RUN)
 		o->action = ACTION_SIGNAL;
 	return 0;
 }

@@ -101,11 +101,27 @@ plan_pid_path(const struct config *c, const struct paths *paths)
 	return core != NULL && core->pid.n > 0 ? core->pid.p : paths->pid;
 }
 
+struct ctl_place
+plan_control(const struct config *c, const struct paths *paths)
+{
+	const struct core_conf *core = core_conf_of(c);
+	struct ctl_place at = { .path = paths->control, .mode = 0600, .group = (gid_t)-1 };
+
+	if (core == NULL || (!core->control.off && core->control.path.n == 0))
+		return at;
+	at.path = core->control.off ? NULL : core->control.path.p;
+	at.mode = core->control.mode;
+	if (core->control.group != NULL)
+		at.group = core->control.gid;
+	return at;
+}
+
 void
 plan_make(struct plan *plan, struct config *c, const struct paths *paths)
 {
 	*plan = (struct plan){ .config = c, .core = core_conf_of(c), .events = events_conf_of(c) };
 	plan->pid_path = plan_pid_path(c, paths);
+	plan->control = plan_control(c, paths);
 	plan->workers = plan->core->workers;
 	if (plan->workers == 0)
 		plan->workers = LBD_MIN((unsigned)proc_cpu_count(), (unsigned)CORE_WORKERS_MAX);

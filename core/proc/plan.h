@@ -12,6 +12,7 @@
 
 #include "core/config/bind.h"
 #include "core/proc/conf.h"
+#include "core/proc/ctl_sock.h"
 #include "core/proc/options.h"
 #include "event/loop.h"
 
@@ -21,6 +22,7 @@ struct plan {
 	const struct events_conf *events;
 	unsigned workers;
 	const char *pid_path;
+	struct ctl_place control;
 	const char *engine;               /* "io_uring" or "epoll" */
 	const char *engine_refused;       /* why not io_uring, though it was allowed; NULL */
 	bool as_root;                     /* children become user */
@@ -39,6 +41,9 @@ void plan_make(struct plan *plan, struct config *c, const struct paths *paths);
 
 /* The pid file of a configuration, even of one with errors. */
 const char *plan_pid_path(const struct config *c, const struct paths *paths);
+
+/* The control socket, likewise. */
+struct ctl_place plan_control(const struct config *c, const struct paths *paths);
 
 /* For loop_create(). */
 struct loop_conf plan_loop_conf(const struct plan *plan);

@@ -25,6 +25,7 @@
 #include "core/proc/master.h"
 #include "core/proc/master_private.h"
 #include "core/proc/reload.h"
+#include "core/proc/outside.h"
 #include "core/proc/signals.h"
 #include "core/proc/start.h"
 #include "core/proc/worker.h"
@@ -43,6 +44,8 @@ make_folders(const struct plan *plan, const struct paths *paths)
 		(void)!file_mkdir_parents(paths->error_log, 0755);
 	if (plan->pid_path == paths->pid)
 		(void)!file_mkdir_parents(paths->pid, 0755);
+	if (plan->control.path == paths->control)
+		(void)!file_mkdir_parents(paths->control, 0755);
 }
 
 /* Our own sockets must not make the test of a new configuration fail. */
@@ -143,6 +146,8 @@ static void
 on_started(void)
 {
 	log_process_echo(0);
+	if (!run.plan->core->master_process)
+		outside_started(1, 1);
 	background_done(&run.background, run.plan->log_on_stderr);
 }
 

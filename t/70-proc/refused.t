@@ -86,7 +86,7 @@ for (["pid logs;\n$site", qr{\[emerg\] .*could not write pid file "\Q$dir\E/logs
 $lbd->configure($site);
 for (['-x', qr/^lbd: unknown option "-x"; "lbd -h" lists what there is$/], ['word', qr/^lbd: unknown option "word"/],
 	['-c', qr/^lbd: option "-c" needs a value$/], ['--nothing', qr/^lbd: unknown option "--nothing"/],
-	['-s', 'hup', qr/^lbd: unknown signal "-s hup"; allowed are stop, quit, reopen and reload$/],
+	['-s', 'hup', qr/^lbd: unknown signal "-s hup"; allowed are stop, quit, reopen, reload, upgrade, status and workers$/],
 	['-s', 'quit', qr{^lbd: no pid file ".*/logs/lbd\.pid"; is lbd running\?$}]) {
 	my ($why, @args) = (pop @$_, @$_);
 	my ($code, $out) = lbd_run('-p', $dir, @args);

@@ -54,7 +54,8 @@ ok(wait_for(sub { !$lbd->workers }), 'the workers are gone');
 ok($lbd->is_running, 'the master stays');
 ok($lbd->control, 'and control');
 ($code, $out) = $lbd->run('-s', 'quit');
-is("$code$out", '0', '-s quit says nothing');
+is($code, 0, '-s quit');
+like($out, qr/^quit: master process \d+ has ended$/, 'says that it ended');
 is($lbd->wait_exit, 0, 'ends it');
 
 ($code, $out) = $lbd->run('-s', 'quit');

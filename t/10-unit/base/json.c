@@ -58,7 +58,8 @@ static const struct {
 	{ "{\"a\":1.5,\"b\":1e3,\"c\":-0.1E-7}", "a=~1.5;b=~1e3;c=~-0.1E-7;" },
 	{ "{\"a\":true,\"b\":false,\"c\":null}", "a=?:1;b=?:0;c=null;" },
 	{ "{\"a\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"}", "a=\"\\/\b\f\n\r\t;" },
-	{ "{\"\\u0061\":\"\\u00e4\\u20AC\\ud83d\\ude00\"}", "a=\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80;" },
+	{ "{\"\\u0061\":\"\\u00e4\\u20AC\\ud83d\\ude00\"}",
+	  "a=\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80;" },
 	{ "{\"a\":\"\xc3\xa4\x7f\"}", "a=\xc3\xa4\x7f;" },
 
 	{ "", "!no object" },
@@ -160,8 +161,9 @@ static void
 check_writer(void)
 {
 	static const char want[] =
-		"{\"ok\":true,\"text\":\"a\\\"b\\\\c\\n\\u00ff\xc3\xa4\",\"most\":9223372036854775807,"
-		"\"least\":-9223372036854775808,\"none\":null,\"list\":[{},1,false],\"empty\":[]}\n";
+		"{\"ok\":true,\"text\":\"a\\\"b\\\\c\\n\\u00ff\xc3\xa4\","
+		"\"most\":9223372036854775807,\"least\":-9223372036854775808,"
+		"\"none\":null,\"list\":[{},1,false],\"empty\":[]}\n";
 	struct json_writer w = { 0 };
 	char longest[3000];
 

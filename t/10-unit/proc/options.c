@@ -83,6 +83,11 @@ check_values(void)
 	is_cstr(o.signal, "quit", "with a name");
 	is_int(PARSE("-sstop"), 0, "-sstop");
 	is_cstr(o.signal, "stop", "the same in one word");
+	is_int(PARSE("-s", "reload", "--wait-drained=1m", "--json"), 0, "-s with details");
+	is_int((long long)o.wait_drained_ms, 60000, "--wait-drained");
+	ok(o.json && !o.no_wait, "--json");
+	is_int(PARSE("--no-wait", "-s", "status"), 0, "a detail in front");
+	ok(o.no_wait && !o.json && o.wait_drained_ms == 0, "--no-wait");
 	is_int(PARSE("--print-directive-index", "a.so", "-b.so"), 0, "index");
 	is_int(o.file_count, 2, "takes the rest as files");
 	is_cstr(o.files[1], "-b.so", "whatever they look like");
@@ -92,7 +97,7 @@ static void
 check_refused(void)
 {
 	static const struct {
-		const char *words[3];
+		const char *words[4];
 		const char *err;
 	} rows[] = {
 		{ { "-x" }, "unknown option \"-x\"; \"lbd -h\" lists what there is" },
@@ -106,7 +111,15 @@ check_refused(void)
 		{ { "-tc" }, "option \"-c\" needs a value" },
 		{ { "-g", "" }, "option \"-g\" needs a value" },
 		{ { "-s", "hup" },
-		  "unknown signal \"-s hup\"; allowed are stop, quit, reopen and reload" },
+		  "unknown signal \"-s hup\"; allowed are stop, quit, reopen, reload, upgrade, "
+		  "status and workers" },
+		{ { "--json" }, "\"--json\" goes with \"-s\"" },
+		{ { "-s", "quit", "--wait-drained=1" },
+		  "\"--wait-drained\" goes with \"-s reload\"" },
+		{ { "-s", "reload", "--wait-drained=x" },
+		  "\"--wait-drained=x\": no time between 1ms and 24h" },
+		{ { "-sreload", "--no-wait", "--wait-drained=1" },
+		  "\"--wait-drained\" and \"--no-wait\" are opposites" },
 	};
 
 	for (size_t i = 0; i < LBD_ARRAY_LEN(rows); i++) {

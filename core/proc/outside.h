@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What the master has to do with the world besides its children and signals: those who ask over the
+ * control socket (ctl.h), the service manager (sdnotify.h), changed files (watch.h).
+ */
+
+#ifndef LBD_CORE_PROC_OUTSIDE_H
+#define LBD_CORE_PROC_OUTSIDE_H
+
+#include "core/proc/ctl.h"
+#include "core/proc/plan.h"
+
+enum { OUTSIDE_POLL_MAX = CTL_POLL_MAX + 1 };
+
+/* Once per image, before a state is read. */
+void outside_init(void);
+/* calls and plan are borrowed for good. */
+void outside_open(const struct plan *plan, const struct ctl_calls *calls);
+/* At the master's end. */
+void outside_close(void);
+
+/* Fills at most OUTSIDE_POLL_MAX entries; to be looked at after poll(). */
+unsigned outside_poll(struct pollfd *p);
+void outside_serve(const struct pollfd *p, unsigned n);
+/* Does what is due, returns when something is the next time; UINT64_MAX: nothing. */
+uint64_t outside_tick(uint64_t now);
+
+/* All processes are ready for the first time; the master begins to end. */
+void outside_started(unsigned generation, unsigned workers);
+void outside_stopping(void);
+
+#endif
