@@ -175,12 +175,14 @@ on_deadline(void)
 static int
 time_to_wait(uint64_t now)
 {
-	uint64_t due = master.deadline_ms != 0 ? master.deadline_ms : UINT64_MAX;
+	/* first: it may ask for a reload, which is due at once */
+	uint64_t due = outside_tick(now);
 
+	if (master.deadline_ms != 0)
+		due = LBD_MIN(due, master.deadline_ms);
 	due = LBD_MIN(due, generation_due());
 	due = LBD_MIN(due, reload_due());
 	due = LBD_MIN(due, logfile_tick(now));
-	due = LBD_MIN(due, outside_tick(now));
 	if (due == UINT64_MAX)
 		return -1;
 	return due <= now ? 0 : (int)LBD_MIN(due - now, (uint64_t)60000);

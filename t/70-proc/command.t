@@ -109,6 +109,7 @@ is($code, 0, 'reload by signal');
 is($out, "lbd: the control socket is off in the configuration; sent signal HUP to process $pid instead: "
 	. "what comes of it is in the error log\n", 'says where to look');
 ok($lbd->wait_log(qr/signal HUP received from \d+/), 'arrives');
+ok($lbd->wait_log(qr/reload: generation 2 is serving/), 'and is obeyed');
 ($code, $out) = $lbd->run('-s', 'quit');
 is($code, 0, 'quit by signal');
 is($out, "lbd: the control socket is off in the configuration; sent signal QUIT to process $pid instead\n"
