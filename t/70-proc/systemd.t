@@ -1,0 +1,140 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: MIT
+#
+# What a service manager is told, over a socket of the test's own; process 1 of a pid namespace.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use IO::Select;
+use IO::Socket::UNIX ();
+use Lbd;
+use Lbd::Control;
+use Socket ();
+use Test::More;
+
+my $site = <<'EOT';
+http {
+	server {
+		listen 127.0.0.1:%%PORT_0%%;
+		return 200 "$pid\n";
+	}
+}
+EOT
+
+sub manager {
+	my ($path) = @_;
+
+	return IO::Socket::UNIX->new(Type => Socket::SOCK_DGRAM(), Local => $path) // die "$path: $!";
+}
+
+# The next message that is like this, undef when none comes in time.
+sub told {
+	my ($manager, $re, $seconds) = @_;
+	my $found;
+
+	wait_for(sub {
+		while (IO::Select->new($manager)->can_read(0)) {
+			recv $manager, my $text, 4096, 0;
+			$found = $text;
+			return 1 if $text =~ $re;
+		}
+		return 0;
+	}, $seconds) or return undef;
+	return $found;
+}
+
+for my $kind ('by path', 'abstract') {
+	my $lbd = Lbd->new(conf => $site, start => 0);
+	my $name = $kind eq 'abstract' ? "lbd-test-$$-notify" : $lbd->dir . '/notify';
+	my $manager = manager($kind eq 'abstract' ? "\0$name" : $name);
+
+	$lbd->{env} = { NOTIFY_SOCKET => ($kind eq 'abstract' ? '@' : '') . $name, WATCHDOG_USEC => 200_000 };
+	$lbd->start;
+	my $pid = $lbd->pid;
+	like(told($manager, qr/READY=1/), qr/^READY=1\nMAINPID=$pid\nSTATUS=generation 1 is serving, 2 workers\n\z/,
+		"$kind: it is ready");
+	is(http_get($lbd->port, '/')->{status}, 200, 'when it serves');
+	ok(defined told($manager, qr/^WATCHDOG=1\n\z/), 'signs of life') for 1 .. 2;
+
+	is(($lbd->run('-s', 'reload'))[0], 0, 'a reload');
+	like(told($manager, qr/RELOADING=1/), qr/^RELOADING=1\nMONOTONIC_USEC=\d+\nSTATUS=reloading\n\z/, 'begins');
+	like(told($manager, qr/READY=1/), qr/^READY=1\nMAINPID=$pid\nSTATUS=generation 2 is serving, 2 workers\n\z/, 'and ends');
+	ok(defined told($manager, qr/^WATCHDOG=1\n\z/), 'signs of life from the next image');
+
+	my $good = slurp($lbd->conf_path);
+	spew($lbd->conf_path, "http {\n");
+	is(($lbd->run('-s', 'reload'))[0], 1, 'one that fails');
+	ok(defined told($manager, qr/RELOADING=1/), 'begins');
+	like(told($manager, qr/READY=1/), qr/^READY=1\nMAINPID=$pid\nSTATUS=generation 2 keeps serving, the last reload failed\n\z/,
+		'and ends with what is');
+	spew($lbd->conf_path, $good);
+	$lbd->signal('QUIT');
+	like(told($manager, qr/STOPPING=1/), qr/^STOPPING=1\n/, 'the end is told');
+	is($lbd->wait_exit, 0, 'and comes');
+	# the manager is gone, or does not read
+	$lbd->start;
+	undef $manager;
+	unlink $name;
+	is(http_get($lbd->port, '/')->{status}, 200, 'a manager that is gone does not hurt');
+	is(($lbd->run('-s', 'reload'))[0], 0, 'nor at a reload');
+	$lbd->stop;
+}
+
+# a watchdog of somebody else's, addresses that are none
+my $lbd = Lbd->new(conf => $site, start => 0);
+my $manager = manager($lbd->dir . '/notify');
+$lbd->{env} = { NOTIFY_SOCKET => $lbd->dir . '/notify', WATCHDOG_USEC => 1000, WATCHDOG_PID => 1 };
+$lbd->start;
+ok(defined told($manager, qr/READY=1/), 'ready');
+ok(!defined told($manager, qr/WATCHDOG/, 0.3), 'a watchdog that is not for us is left alone');
+$lbd->stop;
+for my $name ('relative/path', '@', '/' . 'x' x 108) {
+	my $other = Lbd->new(conf => $site, env => { NOTIFY_SOCKET => $name });
+
+	is(http_get($other->port, '/')->{status}, 200, 'NOTIFY_SOCKET=' . substr($name, 0, 20) . ' is no reason not to serve');
+	$other->stop;
+}
+
+# one process
+$lbd = Lbd->new(conf => "master_process off;\n$site", start => 0);
+$manager = manager($lbd->dir . '/notify');
+$lbd->{env} = { NOTIFY_SOCKET => $lbd->dir . '/notify' };
+$lbd->start;
+ok(defined told($manager, qr/READY=1/), 'master_process off: ready');
+$lbd->stop;
+
+# process 1: it reaps what others leave, reloads, and ends as it is told to
+SKIP: {
+	my @unshare = ('unshare', '--pid', '--fork', '--kill-child', '--mount-proc');
+
+	skip 'not root, or no unshare', 6 if !is_root() || !has_program('unshare')
+		|| system("@unshare true 2>/dev/null") != 0;
+	$lbd = Lbd->new(conf => $site, start => 0);
+	my %env = %{ $lbd->environment };
+	my $shell = fork // die "fork: $!";
+
+	if ($shell == 0) {
+		@ENV{ keys %env } = values %env;
+		open STDOUT, '>', $lbd->dir . '/output';
+		open STDERR, '>&', \*STDOUT;
+		# an orphan of lbd's is made by what execs it
+		exec @unshare, 'sh', '-c', '(sleep 0.2; true) & exec "$@"', 'sh', lbd_program(), $lbd->arguments or POSIX::_exit(127);
+	}
+	ok(wait_for(sub { http_get($lbd->port, '/') && (http_get($lbd->port, '/')->{status} // 0) == 200 }), 'as process 1: it serves')
+		or diag $lbd->output;
+	my $st = control_ask($lbd, { verb => 'status' });
+	is($st->{pid}, 1, 'it is process 1');
+	my ($init) = Lbd::Util::children_of($shell);
+	ok(wait_for(sub { !grep { /^State:\s*Z/m } map { slurp("/proc/$_/status") // '' } Lbd::Util::children_of($init) }), 'no zombies are left');
+	my ($code, $out) = $lbd->run('-s', 'reload');
+	is($code, 0, 'it reloads') or diag $out;
+	is(control_ask($lbd, { verb => 'status' })->{pid}, 1, 'and is process 1 still');
+	($code, $out) = $lbd->run('-s', 'quit');
+	is($code, 0, 'quit from outside of the namespace waits for the end') or diag $out;
+	waitpid $shell, 0;
+	$lbd->stop;
+}
+
+done_testing;
