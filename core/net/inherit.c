@@ -17,6 +17,14 @@
 
 static struct inherited *first, **last = &first;
 
+/* Names of files that stay; there are as many as somebody has sockets for us. */
+struct left {
+	struct left *next;
+	size_t n;
+	char name[];
+};
+static struct left *left;
+
 int
 inherit_add(enum inherit_kind kind, struct lbd_str name, unsigned index, int fd)
 {
@@ -58,6 +66,41 @@ inherit_sockets(struct lbd_str name)
 }
 
 bool
+inherit_is_left(struct lbd_str name)
+{
+	for (const struct left *p = left; p != NULL; p = p->next)
+		if (lbd_str_eq(lbd_str(p->name, p->n), name))
+			return true;
+	return false;
+}
+
+void
+inherit_leave_file(struct lbd_str name)
+{
+	struct left *p;
+
+	if (name.n == 0 || inherit_is_left(name))
+		return;
+	p = base_malloc(sizeof(*p) + name.n);
+	if (p == NULL)
+		return;
+	p->n = name.n;
+	memcpy(p->name, name.p, name.n);
+	p->next = left;
+	left = p;
+}
+
+struct lbd_str
+inherit_left_name(unsigned i)
+{
+	const struct left *p = left;
+
+	while (p != NULL && i-- > 0)
+		p = p->next;
+	return p == NULL ? lbd_str(NULL, 0) : lbd_str(p->name, p->n);
+}
+
+bool
 inherit_has_port(const struct addr *a)
 {
 	struct addr b;
@@ -95,7 +138,7 @@ socket_gone(struct inherited *p, void (*gone)(struct lbd_str name))
 	if (is_named_again(p))
 		return;
 	/* before the drain is told, so that nobody connects to what is about to end */
-	if (lbd_str_starts(path, LBD_STR("unix:")) && unlink(path.p + 5) < 0 && errno != ENOENT)
+	if (lbd_str_starts(path, LBD_STR("unix:")) && !inherit_is_left(path) && unlink(path.p + 5) < 0 && errno != ENOENT)
 		lbd_log(lbd_log_process(), LBD_LOG_WARN, errno, "could not remove %.*s",
 			LBD_FMT(path));
 	if (gone != NULL)

@@ -42,6 +42,15 @@ bool inherit_has_port(const struct addr *a);
 struct inherited *inherit_next(struct inherited *p);
 
 /*
+ * The file of this UNIX socket is not ours to remove: whoever made it goes on listening there, also
+ * when we have ended.  Kept for all images to come.
+ */
+void inherit_leave_file(struct lbd_str name);
+bool inherit_is_left(struct lbd_str name);
+/* The names, for passing them on; empty at the end. */
+struct lbd_str inherit_left_name(unsigned i);
+
+/*
  * What was not taken is not wanted any more: closed, files of UNIX sockets removed.  gone(name) is
  * told each address that has no socket left, once.  Then the table is empty.
  */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "core/net/inherit.h"
 #include "core/os/clock.h"
 #include "core/os/log.h"
 #include "core/os/sdnotify.h"
@@ -104,9 +105,15 @@ outside_stopping(void)
 static void
 save(struct state *s)
 {
+	struct lbd_str name;
+
 	if (board_fd() >= 0) {
 		state_begin(s, "ctl_board");
 		state_fd(s, board_fd());
+	}
+	for (unsigned i = 0; (name = inherit_left_name(i)).n > 0; i++) {
+		state_begin(s, "ctl_left");
+		state_str(s, "name", name);
 	}
 	ctl_save(s);
 }
@@ -118,6 +125,8 @@ load(struct state *s)
 
 	if (e != NULL)
 		outside.board = state_take_fd(e);
+	for (e = NULL; (e = state_next(s, "ctl_left", e)) != NULL;)
+		inherit_leave_file(state_get(e, "name"));
 	ctl_load(s);
 }
 

@@ -21,6 +21,7 @@
 #include "core/os/logfile.h"
 #include "core/os/priv.h"
 #include "core/os/proc.h"
+#include "core/proc/activation.h"
 #include "core/proc/background.h"
 #include "core/proc/master.h"
 #include "core/proc/master_private.h"
@@ -71,8 +72,12 @@ start_check(struct plan *plan, struct config *c, const struct paths *paths, enum
 		diag_error(c->diag, NULL, "\"master_process off\" takes a restart, not a reload");
 	if (config_errors(c) > 0 || (mode == LISTEN_TEST && is_running(plan)))
 		return;
+	if (mode == LISTEN_NOW)
+		activation_take(plan->workers);
 	if (listeners_open(c, plan->workers, mode) < 0 && config_errors(c) == 0)
 		diag_error(c->diag, NULL, "could not open the listening sockets");
+	if (mode == LISTEN_NOW)
+		activation_finish();
 }
 
 static int
