@@ -106,8 +106,10 @@ socket_again(struct loop *loop, struct timer *t)
 }
 
 /*
- * The last one to accept here: whoever is in the queue has been let in by the kernel, and would be
- * reset by the close.
+ * Whoever is in the queue has been let in by the kernel.  If nobody accepts here after us, the
+ * close would reset him.  If somebody does, he may have been announced to us alone (under io_uring
+ * the kernel wakes one of those who wait), just when we ceased to listen; then nobody else would
+ * look before the next one comes.
  */
 static void
 socket_empty(struct listener_socket *s)
@@ -126,7 +128,7 @@ socket_empty(struct listener_socket *s)
 static void
 socket_end(struct listener_socket *s)
 {
-	if (s->listener->gone && s->file.fd >= 0)
+	if (s->file.fd >= 0)
 		socket_empty(s);
 	file_close(s->listener->loop, &s->file);
 }

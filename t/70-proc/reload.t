@@ -177,10 +177,14 @@ ok($idle->is_ended, 'at once with "worker_shutdown_spread off"');
 
 $lbd->configure(site('fourth', 'worker_generations_max 2;'));
 my @ws;
+my $newest = 0; # pid of the generation before's last worker
 for (1 .. 3) {
+	# or a worker that is about to cease takes it
+	wait_for(sub { !grep { Lbd::title_of($_) !~ /shutting down/ && $_ <= $newest } $lbd->workers });
 	push @ws, Lbd::Client->new($port);
 	$ws[-1]->send("GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
 	$ws[-1]->response;
+	$newest = ($lbd->workers)[-1];
 	$lbd->reload;
 }
 ok($lbd->wait_log(qr/worker_generations_max is reached, ending generation \d+/), 'too many generations');
