@@ -171,7 +171,7 @@ $lbd->stop;
 SKIP: {
 	my @unshare = ('unshare', '--pid', '--fork', '--kill-child', '--mount-proc');
 
-	skip 'not root, or no unshare', 6 if !is_root() || !has_program('unshare')
+	skip 'not root, or no unshare', 7 if !is_root() || !has_program('unshare')
 		|| system("@unshare true 2>/dev/null") != 0;
 	$lbd = Lbd->new(conf => $site, start => 0);
 	my %env = %{ $lbd->environment };
@@ -184,6 +184,9 @@ SKIP: {
 		# an orphan of lbd's is made by what execs it
 		exec @unshare, 'sh', '-c', '(sleep 0.2; true) & exec "$@"', 'sh', lbd_program(), $lbd->arguments or POSIX::_exit(127);
 	}
+	# so that it ends with the test, however that ends
+	$lbd->{pid} = $shell;
+	delete $lbd->{status};
 	ok(wait_for(sub { http_get($lbd->port, '/') && (http_get($lbd->port, '/')->{status} // 0) == 200 }), 'as process 1: it serves')
 		or diag $lbd->output;
 	my $st = control_ask($lbd, { verb => 'status' });
@@ -195,7 +198,7 @@ SKIP: {
 	is(control_ask($lbd, { verb => 'status' })->{pid}, 1, 'and is process 1 still');
 	($code, $out) = $lbd->run('-s', 'quit');
 	is($code, 0, 'quit from outside of the namespace waits for the end') or diag $out;
-	waitpid $shell, 0;
+	is($lbd->wait_exit, 0, 'well');
 	$lbd->stop;
 }
 
