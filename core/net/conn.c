@@ -81,12 +81,6 @@ conn_detach(struct conn *c)
 	slab_free(&outputs, o);
 }
 
-static bool
-is_transmitting(const struct conn *c)
-{
-	return c->output != NULL && op_in_flight(&c->output->tx.op);
-}
-
 void
 conn_settle(struct conn *c)
 {
@@ -111,7 +105,7 @@ conn_starve(struct conn *c)
 }
 
 /* To be flushed at the end of the turn. */
-static void
+void
 conn_mark(struct conn *c)
 {
 	if (conn_attach(c))
@@ -139,7 +133,7 @@ is_busy(const struct conn *c)
 }
 
 /* A last callback of a connection that is being closed. */
-static void
+void
 conn_op_ended(struct conn *c)
 {
 	if (!is_busy(c))
@@ -164,7 +158,7 @@ conn_close(struct conn *c)
 	if (c->tp != NULL && (*c->tp)->close != NULL)
 		(*c->tp)->close(c);
 
-	if (c->output != NULL && !is_transmitting(c)) {
+	if (c->output != NULL && !conn_is_transmitting(c)) {
 		conn_detach(c);
 	} else if (c->output != NULL) {
 		loop_unmark(&c->output->dirty);
@@ -237,8 +231,8 @@ conn_deliver_end(struct conn *c, int err)
 		c->h->ended(c, err);
 }
 
-static struct conn_counts *
-counts_of(struct conn *c)
+struct conn_counts *
+conn_counts_of(struct conn *c)
 {
 	return (struct conn_counts *)(void *)(c + 1);
 }
@@ -250,14 +244,14 @@ conn_input(struct conn *c, struct op *op)
 
 	op->buf = NULL;
 	if (c->flags & CONN_COUNTED)
-		counts_of(c)->received += (uint64_t)op->res;
+		conn_counts_of(c)->received += (uint64_t)op->res;
 	if (c->tp != NULL && (*c->tp)->input != NULL)
 		(*c->tp)->input(c, b, b->data, (size_t)op->res);
 	else
 		conn_deliver(c, b, b->data, (size_t)op->res);
 }
 
-static void
+void
 conn_rearm(struct conn *c)
 {
 	const unsigned never = CONN_CLOSING | CONN_EOF | CONN_CONNECTING | CONN_LENT_IN;
@@ -311,7 +305,7 @@ conn_read_stop(struct conn *c)
 /* --- output --- */
 
 /* Nothing will be sent any more. */
-static void
+void
 conn_send_fail(struct conn *c, int err)
 {
 	bool told = c->flags & CONN_SEND_FAILED;
@@ -415,14 +409,14 @@ conn_encode(struct conn *c)
 	return !o->sending.failed && !o->queue.failed;
 }
 
-/* Nothing is to follow these bytes but the end. */
+/* Nothing of ours follows these bytes but the end, or the bytes of a borrower. */
 static bool
 is_last(const struct conn *c, const struct iovec *iov, int n)
 {
 	size_t bytes = 0;
 	int i;
 
-	if (!(c->flags & (CONN_SHUT | CONN_FINISHING)) || c->flags & CONN_LENDING_OUT ||
+	if (!(c->flags & (CONN_SHUT | CONN_FINISHING | CONN_LENDING_OUT)) ||
 	    c->output->queue.n > 0)
 		return false;
 	for (i = 0; i < n; i++)
@@ -439,7 +433,7 @@ conn_flush(struct loop *loop, struct dirty *d)
 	int n;
 
 	/* what is in flight marks c again when it ends, and who has borrowed it, too */
-	if (c->flags & (CONN_CLOSING | CONN_LENT_OUT) || c->file.fd < 0 || is_transmitting(c))
+	if (c->flags & (CONN_CLOSING | CONN_LENT_OUT) || c->file.fd < 0 || conn_is_transmitting(c))
 		return;
 	if (c->flags & CONN_CONNECTING) {
 		conn_connect_done(c, c->err); /* it was over at once, see connect.c */
@@ -465,6 +459,16 @@ conn_flush(struct loop *loop, struct dirty *d)
 		op_send(loop, &o->tx, &c->file, iov, n);
 }
 
+void
+conn_note_sent(struct conn *c, size_t n)
+{
+	conn_flag(c, CONN_SENT, 0);
+	c->output->sent += n;
+	sent_total += n;
+	if (c->flags & CONN_COUNTED)
+		conn_counts_of(c)->sent += n;
+}
+
 static void
 conn_sent(struct conn *c, size_t n)
 {
@@ -472,14 +476,10 @@ conn_sent(struct conn *c, size_t n)
 	size_t left;
 	bool low;
 
-	o->sent += n;
-	sent_total += n;
-	if (c->flags & CONN_COUNTED)
-		counts_of(c)->sent += n;
+	conn_note_sent(c, n);
 	lbd_chain_consume(&o->sending, n);
 	left = o->queue.n + o->sending.n;
 	low = c->flags & CONN_HIGH && left <= c->low_mark;
-	conn_flag(c, CONN_SENT, 0);
 	if (left > 0 || c->flags & CONN_LENDING_OUT)
 		loop_mark(conn_loop, &o->dirty);
 	else if (!(c->flags & (CONN_SHUT | CONN_FINISHING)))
@@ -531,82 +531,10 @@ conn_finish(struct conn *c)
 	}
 	if (c->output == NULL || c->flags & CONN_CLOSING)
 		return;
-	if (!(c->flags & CONN_SENT) && !is_transmitting(c) && conn_queued(c) <= SENT_AT_ONCE &&
+	if (!(c->flags & CONN_SENT) && !conn_is_transmitting(c) && conn_queued(c) <= SENT_AT_ONCE &&
 	    op_cancel_is_free(conn_loop, &c->rx))
 		conn_read_stop(c);
 	conn_mark(c);
-}
-
-/* --- lending a direction --- */
-
-void
-conn_lend_in(struct conn *c)
-{
-	conn_flag(c, CONN_LENT_IN, 0);
-	op_cancel(conn_loop, &c->rx);
-}
-
-void
-conn_take_back_in(struct conn *c)
-{
-	conn_flag(c, 0, CONN_LENT_IN);
-	conn_rearm(c);
-}
-
-bool
-conn_lend_out(struct conn *c)
-{
-	if (!conn_attach(c)) /* stays attached: it knows how much was sent */
-		return false;
-	conn_flag(c, CONN_LENDING_OUT, 0);
-	if (conn_queued(c) == 0 && !is_transmitting(c))
-		conn_flag(c, CONN_LENT_OUT, 0);
-	return true;
-}
-
-void
-conn_take_back_out(struct conn *c)
-{
-	conn_flag(c, 0, CONN_LENDING_OUT | CONN_LENT_OUT);
-	if (c->flags & CONN_CLOSING)
-		return;
-	if (conn_queued(c) > 0 || c->flags & (CONN_SHUT | CONN_FINISHING))
-		conn_mark(c); /* what was asked for meanwhile */
-	else
-		conn_settle(c);
-}
-
-void
-conn_count_in(struct conn *c, size_t n)
-{
-	if (c->flags & CONN_COUNTED)
-		counts_of(c)->received += n;
-}
-
-void
-conn_count_out(struct conn *c, size_t n)
-{
-	conn_flag(c, CONN_SENT, 0);
-	c->output->sent += n;
-	sent_total += n;
-	if (c->flags & CONN_COUNTED)
-		counts_of(c)->sent += n;
-}
-
-void
-conn_send_lost(struct conn *c, int err)
-{
-	if (!(c->flags & (CONN_CLOSING | CONN_SEND_FAILED)))
-		conn_send_fail(c, err);
-}
-
-bool
-conn_borrower_ended(struct conn *c)
-{
-	if (!(c->flags & CONN_CLOSING))
-		return false;
-	conn_op_ended(c);
-	return true;
 }
 
 /* --- time --- */

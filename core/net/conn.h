@@ -103,7 +103,7 @@ struct conn_output {
 	struct lbd_chain sending;        /* with the kernel until tx is done */
 	struct out_op tx;
 	uint64_t sent;                   /* only grows, from one use to the next as well */
-	bool kept_back;                  /* tx is an op_send_last() */
+	bool kept_back;                  /* what was sent last waits for more or the end */
 	uint64_t acked;                  /* when conn_moved() was last asked */
 	struct sockaddr_in6 to;          /* IPv4 or IPv6 address, while connecting */
 };
@@ -211,6 +211,11 @@ conn_is_lent_out(const struct conn *c)
 {
 	return c->flags & CONN_LENT_OUT;
 }
+/*
+ * What was queued before a loan waits in the kernel for the borrower's first bytes, to leave with
+ * them.  When those are not there yet, the borrower lets it go.
+ */
+void conn_let_go(struct conn *c);
 /* The borrower has moved bytes. */
 void conn_count_in(struct conn *c, size_t n);
 void conn_count_out(struct conn *c, size_t n);

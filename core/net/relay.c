@@ -270,6 +270,7 @@ relay_wait(struct relay *r, bool blocked)
 	bool turned = r->blocked != blocked;
 
 	r->blocked = blocked;
+	conn_let_go(r->to);
 	op_poll(conn_loop, &r->op, &c->file, blocked ? POLLOUT : POLLIN);
 	if (turned)
 		r->ops->turned(r->owner);

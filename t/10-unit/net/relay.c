@@ -5,7 +5,9 @@
  * happens meanwhile; spliced and copied.
  */
 
+#include <linux/sockios.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 
 #include "net_test.h"
 
@@ -461,6 +463,30 @@ many_are_blocked(void)
 	is_int(done, N / 2, "the others come to their end");
 }
 
+/* Bytes that wait for company do not wait for a source that has none. */
+static void
+queued_bytes_do_not_wait(void)
+{
+	static const char stop[] = { 1, 0 };
+
+	for (const char *stops = stop; stops < stop + sizeof(stop); stops++) {
+		struct line l;
+		int kept = -1;
+
+		line_prepare(&l, MB);
+		send_text(&l.to.c, "head");
+		line_start(&l);
+		settle();
+		if (*stops)
+			(void)relay_stop(&l.r);
+		settle();
+		if (ioctl(l.to.c.file.fd, SIOCOUTQNSD, &kept) < 0)
+			bail_out("no queue to look at");
+		is_int(kept, 0, "all of what was queued is on its way%s", *stops ? ", stopped" : "");
+		line_end(&l);
+	}
+}
+
 /* Later what was given back is taken again. */
 static void
 no_memory(void)
@@ -495,6 +521,7 @@ main(void)
 		moves_what_is_there,
 		ordinary_bytes_come_first,
 		queued_bytes_go_first,
+		queued_bytes_do_not_wait,
 		waits_for_a_slow_sink,
 		stops_when_blocked,
 		stops_when_waiting,
