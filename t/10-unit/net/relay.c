@@ -482,7 +482,7 @@ queued_bytes_do_not_wait(void)
 		settle();
 		if (ioctl(l.to.c.file.fd, SIOCOUTQNSD, &kept) < 0)
 			bail_out("no queue to look at");
-		is_int(kept, 0, "all of what was queued is on its way%s", *stops ? ", stopped" : "");
+		is_int(kept, 0, "all that was queued is on its way%s", *stops ? ", stopped" : "");
 		line_end(&l);
 	}
 }
