@@ -120,6 +120,8 @@ lbd_call_abort(struct lbd_call **call)
 
 /* --- the caller's side --- */
 
+_Static_assert(offsetof(struct lbd_call, conf) == 0, "all behind conf is cleared");
+
 static struct lbd_call *
 call_alloc(const struct lbd_call_conf *conf)
 {
@@ -130,8 +132,8 @@ call_alloc(const struct lbd_call_conf *conf)
 	c = slab_alloc(&calls);
 	if (c == NULL)
 		return NULL;
-	memset(c, 0, sizeof(*c));
 	c->conf = *conf;
+	memset((char *)c + sizeof(c->conf), 0, sizeof(*c) - sizeof(c->conf));
 	if (conf->no_body_expected)
 		c->conf.method = LBD_METHOD_HEAD;
 	return c;

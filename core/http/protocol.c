@@ -96,7 +96,7 @@ lbd_http_attempt_add(struct lbd_http *x)
 
 	/* Room for 4, 8, 16, ... */
 	if (n == 0 || (n >= 4 && (n & (n - 1)) == 0)) {
-		v = lbd_pool_zalloc(x->pool, sizeof(*v) * (n == 0 ? 4 : 2 * (size_t)n));
+		v = lbd_pool_alloc(x->pool, sizeof(*v) * (n == 0 ? 4 : 2 * (size_t)n));
 		if (v == NULL)
 			return NULL;
 		if (n > 0)

@@ -194,7 +194,7 @@ step_rewrite(struct exchange *x)
 		if (rc != STEP_NEXT)
 			return rc;
 	}
-	return step_hooks(x, LBD_REWRITE);
+	return http_main->hooks[LBD_REWRITE].n == 0 ? STEP_NEXT : step_hooks(x, LBD_REWRITE);
 }
 
 static enum step_rc

@@ -280,7 +280,7 @@ attempt_call(struct proxy *p, int *err)
 
 	p->fresh = false;
 	*err = ENOMEM;
-	if (!lbd_chain_add_buf(&head, p->head, p->head->data, p->head_n))
+	if (!lbd_chain_add_copy(&head, p->head))
 		return NULL;
 	return lbd_call_start(&conf, &head, err);
 }

@@ -112,7 +112,7 @@ proxy_body_arrived(struct lbd_http *x)
 		return;
 	if (p->streaming)
 		proxy_body_send(p);
-	else if (p->head == NULL)
+	else if (p->head.p == NULL)
 		body_collect(p);
 }
 

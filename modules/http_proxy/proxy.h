@@ -55,6 +55,24 @@ struct proxy_name {
 	struct lbd_str name;
 };
 
+
+_Static_assert(LBD_FIELD_COUNT <= 64, "a bit for each known name");
+
+#define PROXY_BIT(id) (UINT64_C(1) << (id))
+
+/* The names of the fields that are not removed, as bits. */
+static inline uint64_t
+proxy_ids(const struct lbd_fields *f)
+{
+	uint64_t ids = 0;
+
+	for (uint32_t i = 0; i < f->n; i++) {
+		if ((f->v[i].flags & LBD_FIELD_REMOVED) == 0)
+			ids |= PROXY_BIT(f->v[i].id);
+	}
+	return ids;
+}
+
 /*
  * What of the request is replaced: the level's proxy_set_header lines, outer ones merged if
  * asked.
@@ -191,10 +209,10 @@ struct proxy {
 	struct proxy_target to;
 	struct lbd_pick pick;
 	struct lbd_call *call;         /* owned; NULL between attempts */
-	struct lbd_buf *head;          /* owned: the request's head */
+	struct lbd_str head;           /* the request's, in the pool; p NULL: none yet */
 	struct lbd_spool *spool;       /* borrowed from ctx, or of set_body */
 	struct lbd_buf *tail;          /* owned: small pieces of a slow response are copied to it */
-	size_t head_n, tail_n;
+	size_t tail_n;
 	struct lbd_http_timer *deadline, *head_timer, *pause_timer, *look_timer;
 	struct lbd_str bind;
 	uint64_t begin_ms;             /* proxying began: body included */

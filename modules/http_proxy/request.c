@@ -11,99 +11,103 @@
 
 #include "proxy.h"
 
-/* Text that grows in a buffer. */
+enum { HEAD_USUAL = 1024 }; /* most heads are shorter */
+
+/*
+ * Text that grows: begun on the stack, and what is longer in memory that dies with the out.  It
+ * goes to the pool when its length is known.
+ */
 struct out {
-	struct lbd_buf *b;
-	size_t n;
+	char *p;               /* first, or big's */
+	size_t n, size;
+	struct lbd_buf *big;   /* owned, or NULL */
 	bool failed;
+	char first[HEAD_USUAL];
 };
+
+static void
+out_begin(struct out *o)
+{
+	o->p = o->first;
+	o->n = 0;
+	o->size = sizeof(o->first);
+	o->big = NULL;
+	o->failed = false;
+}
 
 /* Makes room for n more bytes.  False without memory. */
 static bool
 out_grow(struct out *o, size_t n)
 {
-	size_t size = LBD_MAX((o->n + n) * 2, (size_t)1024);
-	struct lbd_buf *bigger = o->failed ? NULL : lbd_buf_create(size);
+	struct lbd_buf *bigger = o->failed ? NULL : lbd_buf_create((o->n + n) * 2);
 
 	if (bigger == NULL) {
 		o->failed = true;
 		return false;
 	}
-	if (o->n > 0)
-		memcpy(bigger->data, o->b->data, o->n);
-	lbd_buf_unref(&o->b);
-	o->b = bigger;
+	memcpy(bigger->data, o->p, o->n);
+	lbd_buf_unref(&o->big);
+	o->big = bigger;
+	o->p = bigger->data;
+	o->size = bigger->size;
 	return true;
 }
 
 static inline bool
 out_room(struct out *o, size_t n)
 {
-	if (LBD_LIKELY(o->b != NULL && o->b->size - o->n >= n))
-		return true;
-	return out_grow(o, n);
+	return LBD_LIKELY(o->size - o->n >= n) || out_grow(o, n);
 }
 
-static void
-put(struct out *o, struct lbd_str s)
+/* There is room. */
+static inline void
+put_fast(struct out *o, struct lbd_str s)
 {
-	if (s.n == 0 || !out_room(o, s.n))
-		return;
-	memcpy(o->b->data + o->n, s.p, s.n);
+	if (s.n > 0)
+		memcpy(o->p + o->n, s.p, s.n);
 	o->n += s.n;
 }
 
+static inline void
+put(struct out *o, struct lbd_str s)
+{
+	if (out_room(o, s.n))
+		put_fast(o, s);
+}
+
 /* s, and the end of a line. */
-static void
+static inline void
 put_line_end(struct out *o, struct lbd_str s)
 {
 	if (!out_room(o, s.n + 2))
 		return;
-	if (s.n > 0)
-		memcpy(o->b->data + o->n, s.p, s.n);
-	o->n += s.n;
-	memcpy(o->b->data + o->n, "\r\n", 2);
-	o->n += 2;
+	put_fast(o, s);
+	put_fast(o, LBD_STR("\r\n"));
 }
 
 static void
 put_field(struct out *o, struct lbd_str name, struct lbd_str value)
 {
-	char *p;
-
 	if (!out_room(o, name.n + value.n + 4))
 		return;
-	p = o->b->data + o->n;
-	memcpy(p, name.p, name.n);
-	p += name.n;
-	memcpy(p, ": ", 2);
-	p += 2;
-	if (value.n > 0)
-		memcpy(p, value.p, value.n);
-	p += value.n;
-	memcpy(p, "\r\n", 2);
-	o->n += name.n + value.n + 4;
+	put_fast(o, name);
+	put_fast(o, LBD_STR(": "));
+	put_fast(o, value);
+	put_fast(o, LBD_STR("\r\n"));
 }
 
 /* Fields of the request that end here, beside those Connection names. */
+#define HOP_FIELDS                                                                               \
+	(PROXY_BIT(LBD_FIELD_CONNECTION) | PROXY_BIT(LBD_FIELD_CONTENT_LENGTH) |                 \
+	 PROXY_BIT(LBD_FIELD_EXPECT) | PROXY_BIT(LBD_FIELD_HOST) |                               \
+	 PROXY_BIT(LBD_FIELD_KEEP_ALIVE) | PROXY_BIT(LBD_FIELD_PROXY_CONNECTION) |               \
+	 PROXY_BIT(LBD_FIELD_TE) | PROXY_BIT(LBD_FIELD_TRAILER) |                                \
+	 PROXY_BIT(LBD_FIELD_TRANSFER_ENCODING) | PROXY_BIT(LBD_FIELD_UPGRADE))
+
 static bool
 is_hop_field(unsigned id)
 {
-	switch (id) {
-	case LBD_FIELD_CONNECTION:
-	case LBD_FIELD_CONTENT_LENGTH:
-	case LBD_FIELD_EXPECT:
-	case LBD_FIELD_HOST:
-	case LBD_FIELD_KEEP_ALIVE:
-	case LBD_FIELD_PROXY_CONNECTION:
-	case LBD_FIELD_TE:
-	case LBD_FIELD_TRAILER:
-	case LBD_FIELD_TRANSFER_ENCODING:
-	case LBD_FIELD_UPGRADE:
-		return true;
-	default:
-		return false;
-	}
+	return (HOP_FIELDS & PROXY_BIT(id)) != 0;
 }
 
 static bool
@@ -147,12 +151,16 @@ is_named_by_connection(const struct lbd_fields *f, struct lbd_str name)
 	return false;
 }
 
+/* stops: names that do not pass, as bits; others: Connection names fields beyond them. */
 static bool
-is_passed(const struct proxy *p, const struct lbd_field *field, bool others)
+is_passed(const struct proxy *p, const struct lbd_field *field, uint64_t stops, bool others)
 {
-	return (field->flags & LBD_FIELD_REMOVED) == 0 && !is_hop_field(field->id) &&
-		!proxy_names_has(&p->conf->plan->names, field) &&
-		!(others && is_named_by_connection(&p->x->request, field->name));
+	if ((field->flags & LBD_FIELD_REMOVED) != 0 || (stops & PROXY_BIT(field->id)) != 0)
+		return false;
+	if (field->id == LBD_FIELD_OTHER && p->conf->plan->names.more != NULL &&
+	    proxy_names_has(&p->conf->plan->names, field))
+		return false;
+	return !(others && is_named_by_connection(&p->x->request, field->name));
 }
 
 /* Name and value stand in memory as they are written. */
@@ -175,16 +183,17 @@ goes_on(const struct lbd_field *f, const char *end)
 
 /* The client's fields that pass: those that stand together as they came are copied together. */
 static void
-put_client_fields(struct out *o, const struct proxy *p)
+put_client_fields(struct out *o, const struct proxy *p, uint64_t ids)
 {
 	const struct lbd_fields *f = &p->x->request;
+	const uint64_t stops = HOP_FIELDS | p->conf->plan->names.ids;
 	const char *start = NULL, *end = NULL, *next;
-	bool others = names_others(f);
+	bool others = (ids & PROXY_BIT(LBD_FIELD_CONNECTION)) != 0 && names_others(f);
 
 	for (uint32_t i = 0; i < f->n; i++) {
 		const struct lbd_field *field = &f->v[i];
 
-		if (!is_passed(p, field, others))
+		if (!is_passed(p, field, stops, others))
 			continue;
 		next = start == NULL ? NULL : goes_on(field, end);
 		if (next != NULL) {
@@ -336,7 +345,7 @@ put_connection(struct out *o, struct proxy *p, const struct wishes *w)
 
 /* RFC 9112 6: exactly one way to tell the length, or none where there is no body. */
 static void
-put_framing(struct out *o, const struct proxy *p)
+put_framing(struct out *o, const struct proxy *p, uint64_t ids)
 {
 	static const struct lbd_str name = LBD_STR_INIT("Content-Length");
 	char digits[20];
@@ -346,8 +355,7 @@ put_framing(struct out *o, const struct proxy *p)
 			  lbd_str(digits, lbd_u64_to_str((uint64_t)p->body_length, digits)));
 	else if (p->body_length < 0)
 		put(o, LBD_STR("Transfer-Encoding: chunked\r\n"));
-	else if (p->conf->pass_body &&
-		 lbd_fields_find(&p->x->request, LBD_FIELD_CONTENT_LENGTH) != NULL)
+	else if (p->conf->pass_body && (ids & PROXY_BIT(LBD_FIELD_CONTENT_LENGTH)) != 0)
 		put_field(o, name, LBD_STR("0"));
 	else if (p->x->chunked)
 		put_field(o, name, LBD_STR("0"));
@@ -383,35 +391,59 @@ put_line(struct out *o, struct proxy *p)
 		return false;
 	}
 	p->head_method = lbd_str_eq(method, LBD_STR("HEAD"));
-	put(o, method);
-	put(o, LBD_STR(" "));
-	put(o, target);
-	put(o, p->conf->http_version == 10 ? LBD_STR(" HTTP/1.0\r\n") : LBD_STR(" HTTP/1.1\r\n"));
+	if (!out_room(o, method.n + target.n + sizeof("  HTTP/1.1\r\n")))
+		return true;
+	put_fast(o, method);
+	put_fast(o, LBD_STR(" "));
+	put_fast(o, target);
+	if (p->conf->http_version == 10)
+		put_fast(o, LBD_STR(" HTTP/1.0\r\n"));
+	else
+		put_fast(o, LBD_STR(" HTTP/1.1\r\n"));
 	return true;
+}
+
+/* Keeps what was written.  False without memory. */
+static bool
+out_keep(struct out *o, struct proxy *p)
+{
+	char *copy = o->failed ? NULL : lbd_pool_bytes(p->x->pool, o->n);
+
+	if (copy == NULL)
+		return false;
+	memcpy(copy, o->p, o->n);
+	p->head = lbd_str(copy, o->n);
+	return true;
+}
+
+/* False after the exchange was refused. */
+static bool
+put_all(struct out *o, struct proxy *p)
+{
+	struct wishes w = { .sets_upgrade = false };
+	uint64_t ids = proxy_ids(&p->x->request);
+
+	if (!put_line(o, p) || !put_host(o, p) || !put_set_fields(o, p, &w))
+		return false;
+	put_connection(o, p, &w);
+	put_framing(o, p, ids);
+	if (p->conf->pass_headers)
+		put_client_fields(o, p, ids);
+	put(o, LBD_STR("\r\n"));
+	if (out_keep(o, p))
+		return true;
+	proxy_refuse(p, 503, 0, "out of memory for a request to a server");
+	return false;
 }
 
 bool
 proxy_request_build(struct proxy *p)
 {
-	struct wishes w = { 0 };
-	struct out o = { 0 };
+	struct out o;
+	bool ok;
 
-	if (!put_line(&o, p) || !put_host(&o, p) || !put_set_fields(&o, p, &w)) {
-		lbd_buf_unref(&o.b);
-		return false;
-	}
-	put_connection(&o, p, &w);
-	put_framing(&o, p);
-	if (p->conf->pass_headers)
-		put_client_fields(&o, p);
-	put(&o, LBD_STR("\r\n"));
-	if (o.failed) {
-		lbd_buf_unref(&o.b);
-		proxy_refuse(p, 503, 0, "out of memory for a request to a server");
-		return false;
-	}
-	lbd_buf_unref(&p->head);
-	p->head = o.b;
-	p->head_n = o.n;
-	return true;
+	out_begin(&o);
+	ok = put_all(&o, p);
+	lbd_buf_unref(&o.big);
+	return ok;
 }

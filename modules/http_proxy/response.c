@@ -11,21 +11,16 @@
 #include "proxy.h"
 
 /* Fields of a response that end here (RFC 9110 7.6.1); the length is said anew. */
+#define HOP_FIELDS                                                                               \
+	(PROXY_BIT(LBD_FIELD_CONNECTION) | PROXY_BIT(LBD_FIELD_CONTENT_LENGTH) |                 \
+	 PROXY_BIT(LBD_FIELD_KEEP_ALIVE) | PROXY_BIT(LBD_FIELD_PROXY_CONNECTION) |               \
+	 PROXY_BIT(LBD_FIELD_TRAILER) | PROXY_BIT(LBD_FIELD_TRANSFER_ENCODING) |                 \
+	 PROXY_BIT(LBD_FIELD_UPGRADE))
+
 static bool
 is_hop_field(unsigned id)
 {
-	switch (id) {
-	case LBD_FIELD_CONNECTION:
-	case LBD_FIELD_CONTENT_LENGTH:
-	case LBD_FIELD_KEEP_ALIVE:
-	case LBD_FIELD_PROXY_CONNECTION:
-	case LBD_FIELD_TRAILER:
-	case LBD_FIELD_TRANSFER_ENCODING:
-	case LBD_FIELD_UPGRADE:
-		return true;
-	default:
-		return false;
-	}
+	return (HOP_FIELDS & PROXY_BIT(id)) != 0;
 }
 
 /* The field is named in Connection, of which most responses have none or "close". */
@@ -75,15 +70,19 @@ pass_field(struct proxy *p, const struct lbd_field *f)
 }
 
 static void
-pass_fields(struct proxy *p, const struct lbd_fields *f)
+pass_fields(struct proxy *p, const struct lbd_fields *f, uint64_t ids)
 {
-	bool connection = lbd_fields_find(f, LBD_FIELD_CONNECTION) != NULL;
+	const struct proxy_names *hidden = &p->conf->hidden;
+	const uint64_t stops = HOP_FIELDS | hidden->ids;
+	bool connection = (ids & PROXY_BIT(LBD_FIELD_CONNECTION)) != 0;
 
 	for (uint32_t i = 0; i < f->n; i++) {
 		const struct lbd_field *field = &f->v[i];
 
-		if ((field->flags & LBD_FIELD_REMOVED) != 0 || is_hop_field(field->id) ||
-		    proxy_names_has(&p->conf->hidden, field) ||
+		if ((field->flags & LBD_FIELD_REMOVED) != 0 ||
+		    (stops & PROXY_BIT(field->id)) != 0 ||
+		    (field->id == LBD_FIELD_OTHER && hidden->more != NULL &&
+		     proxy_names_has(hidden, field)) ||
 		    (connection && is_connection_named(f, field)))
 			continue;
 		pass_field(p, field);
@@ -131,11 +130,14 @@ drop_answer(struct proxy *p)
 
 /* X-Accel-Redirect: true when it was followed. */
 static bool
-follow_redirect(struct proxy *p, const struct lbd_fields *f)
+follow_redirect(struct proxy *p, const struct lbd_fields *f, uint64_t ids)
 {
-	const struct lbd_field *to = lbd_fields_find(f, LBD_FIELD_X_ACCEL_REDIRECT);
+	const struct lbd_field *to;
 	struct lbd_str uri;
 
+	if ((ids & PROXY_BIT(LBD_FIELD_X_ACCEL_REDIRECT)) == 0)
+		return false;
+	to = lbd_fields_find(f, LBD_FIELD_X_ACCEL_REDIRECT);
 	if (to == NULL || (p->conf->ignore & IGNORE_REDIRECT) != 0 || to->value.n == 0)
 		return false;
 	for (uint32_t i = 0; i < f->n; i++) {
@@ -183,9 +185,11 @@ is_stream(const struct lbd_fields *f)
 }
 
 static bool
-is_buffered(const struct proxy *p, const struct lbd_fields *f)
+is_buffered(const struct proxy *p, const struct lbd_fields *f, uint64_t ids)
 {
-	const struct lbd_field *said = lbd_fields_find(f, LBD_FIELD_X_ACCEL_BUFFERING);
+	const struct lbd_field *said = (ids & PROXY_BIT(LBD_FIELD_X_ACCEL_BUFFERING)) == 0
+					       ? NULL
+					       : lbd_fields_find(f, LBD_FIELD_X_ACCEL_BUFFERING);
 
 	if (said != NULL && (p->conf->ignore & IGNORE_BUFFERING) == 0) {
 		if (lbd_str_ieq(said->value, LBD_STR("yes")))
@@ -210,7 +214,7 @@ tunnel(struct proxy *p, const struct lbd_response *r)
 	x->status = 101;
 	x->reason = r->reason;
 	x->reply_length = -1;
-	pass_fields(p, &r->fields);
+	pass_fields(p, &r->fields, proxy_ids(&r->fields));
 	(void)lbd_fields_add(&x->reply, x->pool, LBD_STR("Upgrade"), LBD_STR("websocket"));
 	if (p->deadline != NULL)
 		lbd_http_timer_set(p->deadline, 0);
@@ -249,6 +253,7 @@ proxy_response_head(struct proxy *p, struct lbd_response *r)
 {
 	struct lbd_http *x = p->x;
 	enum lbd_hook_rc rc;
+	uint64_t ids;
 
 	p->fields = r->fields;
 	x->upstream_fields = &p->fields;
@@ -267,16 +272,19 @@ proxy_response_head(struct proxy *p, struct lbd_response *r)
 		tunnel(p, r);
 		return;
 	}
-	if (follow_redirect(p, &r->fields) || intercept(p, r))
+	ids = proxy_ids(&r->fields);
+	if (follow_redirect(p, &r->fields, ids) || intercept(p, r))
 		return;
 	p->answered = true;
-	p->queue_max = is_buffered(p, &r->fields) ? p->conf->queue_max : (size_t)PROXY_QUEUE_MIN;
+	p->queue_max = PROXY_QUEUE_MIN;
+	if (is_buffered(p, &r->fields, ids))
+		p->queue_max = p->conf->queue_max;
 	x->status = r->status;
 	x->reason = r->reason;
 	x->reply_length = r->length;
-	if (lbd_fields_find(&r->fields, LBD_FIELD_CONTENT_TYPE) != NULL)
+	if (x->reply.n > 0 && (ids & PROXY_BIT(LBD_FIELD_CONTENT_TYPE)) != 0)
 		lbd_fields_remove(&x->reply, LBD_FIELD_CONTENT_TYPE); /* kept by a redirect */
-	pass_fields(p, &r->fields);
+	pass_fields(p, &r->fields, ids);
 	lbd_http_reply_head(x);
 }
 

@@ -38,7 +38,6 @@ proxy_undo(void *arg)
 
 	if (!p->over)
 		proxy_stop(p);
-	lbd_buf_unref(&p->head);
 	lbd_buf_unref(&p->tail);
 }
 

@@ -120,7 +120,7 @@ cmp_ok $n, '<', 1000, "each of $n allocations failed once, one is refused at mos
 cmp_ok $refused_in, '>', 0, 'some were noticed by a client';
 
 # none at all from some point on: nothing is answered any more, and nothing ends either
-for my $from (1, 5, 20, 50) {
+for my $from (1, 5, 20, int($n * 2 / 3)) {
 	my $lbd = Lbd->new(conf => $conf, workers => 1, env => { LBD_FAIL_ALLOC => "$from+" });
 	my ($worker) = $lbd->workers;
 	my ($refused, @wrong) = round($lbd->port);
