@@ -14,11 +14,13 @@
 #include <lbd/buf.h>
 
 #include "core/base/fail.h"
+#include "core/base/sanitize.h"
 #include "core/base/slab.h"
 
 #define COPY_SIZE ((size_t)16 * 1024 - 64)
 #define LINK_PAGES_KEPT 4
 #define COPY_PAGES_KEPT 8
+#define LINKS_KEPT 64
 
 struct lbd_link {
 	struct lbd_link *next; /* owned */
@@ -38,6 +40,8 @@ struct copy_buf {
 };
 
 static struct slab links;
+static struct lbd_link *spare; /* owned: the links given back last, linked by next */
+static unsigned spare_n;
 static struct slab copies;
 static struct copy_buf *current; /* one reference; NULL: none yet */
 static struct lbd_buf *large;    /* one reference; what lbd_chain_room() gave when it was much */
@@ -89,15 +93,45 @@ copy_create(void)
 	return c;
 }
 
+/*
+ * Most links live for one turn: the slab is asked for more than a few only.  Where misuse is looked
+ * for, its checks see all of them.
+ */
+static struct lbd_link *
+link_get(void)
+{
+	struct lbd_link *l = spare;
+
+	if (LBD_LIKELY(l != NULL)) {
+		spare = l->next;
+		spare_n--;
+		return l;
+	}
+	if (LBD_UNLIKELY(links.size == 0))
+		slab_init(&links, sizeof(struct lbd_link), LINK_PAGES_KEPT);
+	return slab_alloc(&links);
+}
+
+static void
+link_put(struct lbd_link *l)
+{
+#ifndef LBD_DEBUG
+	if (LBD_LIKELY(!SANITIZED && spare_n < LINKS_KEPT)) {
+		l->next = spare;
+		spare = l;
+		spare_n++;
+		return;
+	}
+#endif
+	slab_free(&links, l);
+}
+
 /* A link for bytes of b (one reference is taken when b is not NULL) at the end of c. */
 static bool
 link_add(struct lbd_chain *c, struct lbd_buf *b, const char *p, size_t n)
 {
-	struct lbd_link *l;
+	struct lbd_link *l = link_get();
 
-	if (LBD_UNLIKELY(links.size == 0))
-		slab_init(&links, sizeof(struct lbd_link), LINK_PAGES_KEPT);
-	l = slab_alloc(&links);
 	if (LBD_UNLIKELY(l == NULL)) {
 		c->failed = true;
 		return false;
@@ -125,7 +159,7 @@ link_drop_first(struct lbd_chain *c)
 		c->tail = NULL;
 	c->n -= l->n;
 	lbd_buf_unref(&l->buf);
-	slab_free(&links, l);
+	link_put(l);
 }
 
 bool

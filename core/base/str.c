@@ -126,6 +126,10 @@ lbd_str_next_item(struct lbd_str *rest, char sep, struct lbd_str *item)
 	return false;
 }
 
+/* Numbers of so many digits are at most that large. */
+#define SAFE_DIGITS 18
+#define SAFE_MAX UINT64_C(999999999999999999)
+
 bool
 lbd_str_to_u64(struct lbd_str s, uint64_t max, uint64_t *out)
 {
@@ -136,9 +140,13 @@ lbd_str_to_u64(struct lbd_str s, uint64_t max, uint64_t *out)
 	if (s.n == 0)
 		return false;
 	for (i = 0; i < s.n; i++) {
-		if (!ascii_is_digit(s.p[i]))
+		digit = (unsigned)(unsigned char)s.p[i] - '0';
+		if (digit > 9)
 			return false;
-		digit = (unsigned)(s.p[i] - '0');
+		if (LBD_LIKELY(i < SAFE_DIGITS && max >= SAFE_MAX)) {
+			v = v * 10 + digit;
+			continue;
+		}
 		/* max bounds v at each step, so v * 10 + digit is compared before it is made */
 		if (v > max / 10 || (v == max / 10 && digit > max % 10))
 			return false;

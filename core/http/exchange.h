@@ -177,6 +177,7 @@ struct step {
 	const char *name;
 	enum step_rc (*run)(struct exchange *x);
 	const char *waits_for;
+	uint8_t id; /* enum step_id */
 };
 void steps_start(struct exchange *x);
 void steps_run(struct exchange *x);         /* until a step waits; x may be gone afterwards */

@@ -292,17 +292,17 @@ step_end(struct exchange *x)
 }
 
 static const struct step steps[] = {
-	[S_POST_READ] = { "post read", step_post_read, "a module" },
-	[S_SERVER_REWRITE] = { "server rewrite", step_server_rewrite, NULL },
-	[S_ROUTE] = { "route", step_route, NULL },
-	[S_REWRITE] = { "rewrite", step_rewrite, "a module" },
-	[S_PREACCESS] = { "preaccess", step_preaccess, "a module" },
-	[S_ACCESS] = { "access", step_access, "a module" },
-	[S_PRECONTENT] = { "precontent", step_precontent, "a module" },
-	[S_CONTENT] = { "content", step_content, NULL },
-	[S_REPLY] = { "reply", step_reply, "the content handler" },
-	[S_DRAIN] = { "drain", step_drain, "the rest of the request body" },
-	[S_END] = { "end", step_end, NULL },
+	[S_POST_READ] = { "post read", step_post_read, "a module", S_POST_READ },
+	[S_SERVER_REWRITE] = { "server rewrite", step_server_rewrite, NULL, S_SERVER_REWRITE },
+	[S_ROUTE] = { "route", step_route, NULL, S_ROUTE },
+	[S_REWRITE] = { "rewrite", step_rewrite, "a module", S_REWRITE },
+	[S_PREACCESS] = { "preaccess", step_preaccess, "a module", S_PREACCESS },
+	[S_ACCESS] = { "access", step_access, "a module", S_ACCESS },
+	[S_PRECONTENT] = { "precontent", step_precontent, "a module", S_PRECONTENT },
+	[S_CONTENT] = { "content", step_content, NULL, S_CONTENT },
+	[S_REPLY] = { "reply", step_reply, "the content handler", S_REPLY },
+	[S_DRAIN] = { "drain", step_drain, "the rest of the request body", S_DRAIN },
+	[S_END] = { "end", step_end, NULL, S_END },
 };
 
 static bool
@@ -347,7 +347,7 @@ steps_run(struct exchange *x)
 		switch (s->run(x)) {
 		case STEP_NEXT:
 			if (x->step == s)
-				step_set(x, (enum step_id)next_step[s - steps]);
+				step_set(x, (enum step_id)next_step[s->id]);
 			break;
 		case STEP_JUMP:
 			break;

@@ -304,7 +304,8 @@ put_set_fields(struct out *o, struct proxy *p, struct wishes *w)
 		else if (value.n > 0)
 			put_field(o, h->name, value);
 	}
-	put_forwarded(o, p);
+	if (plan->forwarded != 0)
+		put_forwarded(o, p);
 	return true;
 }
 
@@ -325,12 +326,12 @@ wants_upgrade(const struct proxy *p, const struct wishes *w)
 static void
 put_connection(struct out *o, struct proxy *p, const struct wishes *w)
 {
-	bool te = p->conf->pass_trailers || has_token(w->te, LBD_STR("trailers"));
+	bool te = p->conf->pass_trailers ||
+		  (w->te.n > 0 && has_token(w->te, LBD_STR("trailers")));
+	bool close = w->connection.n > 0 && has_token(w->connection, LBD_STR("close"));
 
 	p->upgrade = wants_upgrade(p, w);
-	p->keep_alive = p->conf->http_version == 11 &&
-			!has_token(w->connection, LBD_STR("close")) &&
-			lbd_call_keeps(p->to.upstream);
+	p->keep_alive = p->conf->http_version == 11 && !close && lbd_call_keeps(p->to.upstream);
 	if (p->upgrade) {
 		put(o, LBD_STR("Connection: upgrade\r\nUpgrade: websocket\r\n"));
 		return;
@@ -380,7 +381,7 @@ put_line(struct out *o, struct proxy *p)
 		o->failed = true;
 		return true;
 	}
-	if (!lbd_field_name_ok(method)) {
+	if (p->conf->method != NULL && !lbd_field_name_ok(method)) {
 		proxy_refuse(p, 500, 0, "proxy_method gives \"%.*s\", which is no method",
 			     LBD_FMT(method));
 		return false;
