@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "core/base/slab.h"
+#include "core/base/zero.h"
 #include "core/http/http.h"
 
 enum { PAGES_KEPT = 4 };
@@ -133,7 +134,7 @@ call_alloc(const struct lbd_call_conf *conf)
 	if (c == NULL)
 		return NULL;
 	c->conf = *conf;
-	memset((char *)c + sizeof(c->conf), 0, sizeof(*c) - sizeof(c->conf));
+	zero((char *)c + sizeof(c->conf), sizeof(*c) - sizeof(c->conf));
 	if (conf->no_body_expected)
 		c->conf.method = LBD_METHOD_HEAD;
 	return c;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/base/slab.h"
+#include "core/base/zero.h"
 #include "core/net/relay.h"
 #include "core/net/upstream.h"
 #include "core/os/clock.h"
@@ -51,7 +52,9 @@ client_attach(struct client *cl)
 	w = slab_alloc(&work_slab);
 	if (w == NULL)
 		return false;
-	*w = (struct client_work){ .client = cl, .c = cl->idle_c };
+	zero(w, sizeof(*w));
+	w->client = cl;
+	w->c = cl->idle_c;
 	deferred_init(&w->next, client_next_deferred);
 	cl->work = w;
 	cl->attached = true;

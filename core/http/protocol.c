@@ -6,6 +6,7 @@
 
 #include "core/http/exchange.h"
 
+#include "core/base/zero.h"
 #include "core/var/var.h"
 
 struct http_main *http_main;
@@ -104,13 +105,9 @@ lbd_http_attempt_add(struct lbd_http *x)
 		x->attempts = v;
 	}
 	v = &x->attempts[x->attempt_count++];
-	*v = (struct lbd_http_attempt){
-		.connect_ms = -1,
-		.header_ms = -1,
-		.response_ms = -1,
-		.queue_ms = -1,
-		.redirect_before = n > 0 && X(x)->redirected_at == n,
-	};
+	zero(v, sizeof(*v));
+	v->connect_ms = v->header_ms = v->response_ms = v->queue_ms = -1;
+	v->redirect_before = n > 0 && X(x)->redirected_at == n;
 	return v;
 }
 

@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 
+#include "core/base/zero.h"
 #include "core/http/block.h"
 #include "core/http/h1_write.h"
 #include "core/os/clock.h"
@@ -240,14 +241,19 @@ reply_write(struct exchange *x, struct lbd_chain *out, struct lbd_str body)
 	struct kept_head *kept = kept_place(x);
 	char connection[80], length[64];
 	struct lbd_str lines[10];
-	struct h1_head head = { .version = 11, .fields = &h->reply, .lines = lines, .body = body };
+	struct h1_head head;
 	size_t before = out->n;
 	unsigned n;
 
 	if (kept != NULL && kept_is(kept, x))
 		return kept_queue(kept, out, body);
+	zero(&head, sizeof(head));
+	head.version = 11;
 	head.status = h->status;
 	head.reason = h->reason;
+	head.fields = &h->reply;
+	head.lines = lines;
+	head.body = body;
 	n = reply_own_lines(x, lines);
 	lines[n++] = reply_length(x, length);
 	lines[n++] = reply_connection(x, connection, sizeof(connection));

@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 
 #include "core/base/ascii.h"
+#include "core/base/zero.h"
 
 struct authority {
 	struct lbd_str host, host_port;
@@ -218,7 +219,7 @@ absolute_form(const struct h1_request *r, struct http_target *out, struct h1_err
 enum parse_rc
 target_parse(const struct h1_request *r, struct http_target *out, struct h1_error *e)
 {
-	*out = (struct http_target){ .has_query = false };
+	zero(out, sizeof(*out));
 	if (host_field(r, out, e) == PARSE_BAD)
 		return PARSE_BAD;
 	if (r->target.n == 0)

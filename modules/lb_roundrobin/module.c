@@ -34,6 +34,8 @@ roundrobin_pick(struct lbd_upstream *up, const struct lbd_candidates *c, const s
 	(void)up;
 	(void)why; /* neither the client nor the request matters here */
 
+	if (c->n == 1) /* what it is given it would pay at once */
+		return c->v[0];
 	LBD_EACH_CANDIDATE(s, c) {
 		current = add(s, s->weight);
 		total += s->weight;
