@@ -16,6 +16,7 @@
 enum channel_type {
 	CHANNEL_READY = 1, /* serving; text: the engine */
 	CHANNEL_FAILED,    /* could not start; text: why */
+	CHANNEL_CEASED,    /* after CHANNEL_DRAIN: takes no connection any more */
 	/* to a child */
 	CHANNEL_SERVE = 16, /* accept from now on */
 	CHANNEL_GONE,      /* text: a listener that no later generation has, "*": none of them */

@@ -117,7 +117,7 @@ child_start(struct children *cs, struct child *c, bool serve)
 	sock_close(&ends[1]);
 	c->pid = pid;
 	c->channel = ends[0];
-	c->ready = false;
+	c->ready = c->ceased = false;
 	c->drain_ms = c->restart_ms = 0;
 	c->started_ms = clock_read_ms();
 	if (serve)
@@ -196,6 +196,8 @@ child_hear(struct children *cs, struct child *c)
 	while ((rc = channel_recv(c->channel, &msg)) > 0) {
 		if (msg.type == CHANNEL_FAILED)
 			snprintf(cs->why, sizeof(cs->why), "%s", msg.text);
+		if (msg.type == CHANNEL_CEASED)
+			c->ceased = true;
 		if (msg.type == CHANNEL_READY && !c->ready) {
 			c->ready = ready = true;
 			lbd_log(lbd_log_process(), LBD_LOG_INFO, 0, "%s %d is ready, engine %s",
@@ -223,6 +225,15 @@ children_running(const struct children *cs, unsigned generation, bool workers_on
 	for (unsigned i = 0; i < cs->n; i++)
 		n += is_meant(&cs->v[i], generation, workers_only);
 	return n;
+}
+
+bool
+children_ceased(const struct children *cs, unsigned generation)
+{
+	for (unsigned i = 0; i < cs->n; i++)
+		if (is_meant(&cs->v[i], generation, true) && !cs->v[i].ceased)
+			return false;
+	return true;
 }
 
 void

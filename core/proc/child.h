@@ -23,6 +23,7 @@ struct child {
 	pid_t pid;           /* 0: not running */
 	int channel;         /* owned; -1: closed */
 	bool ready;          /* it said so */
+	bool ceased;         /* it said that it takes no connection any more */
 	uint64_t started_ms; /* monotonic */
 	uint64_t drain_ms;   /* told to drain then; 0: not */
 	uint64_t restart_ms; /* to be started then; 0: not waiting */
@@ -68,6 +69,9 @@ const char *child_name(const struct child *c);
 
 /* Of which: 0 is every generation.  How many run; only workers with workers_only. */
 unsigned children_running(const struct children *cs, unsigned generation, bool workers_only);
+
+/* No worker of that generation takes connections any more. */
+bool children_ceased(const struct children *cs, unsigned generation);
 
 /* Sends a signal to those that run. */
 void children_signal(const struct children *cs, unsigned generation, bool workers_only,

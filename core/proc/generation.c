@@ -7,6 +7,9 @@
  * listen; the next generation is told to accept; sockets that nobody wants are closed; the one
  * before is told which these are, and to drain.  Until then nothing that the one before has was
  * touched, and nobody was accepted by the next, so it can be killed without loss.
+ *
+ * For a moment both accept.  The reload is over, and whoever asked for it is answered, when the one
+ * before has said that it has ceased: who connects then is served by the new configuration.
  */
 
 #include <errno.h>
@@ -22,6 +25,9 @@
 #include "core/proc/channel.h"
 #include "core/proc/master_private.h"
 #include "core/proc/start.h"
+
+/* A worker that is stuck, or of a version that does not say it, holds up nobody for longer. */
+enum { CEASE_MS = 1000 };
 
 static bool
 is_wanted(const struct child *c)
@@ -161,6 +167,20 @@ change(void)
 	master.next = 0;
 	bound_generations();
 	start_pid_path_change(master.plan->pid_path);
+	master.ceasing = drained;
+	master.ceasing_ms = clock_read_ms() + CEASE_MS;
+}
+
+void
+generation_check_ceased(uint64_t now)
+{
+	unsigned drained = master.ceasing;
+
+	if (drained == 0)
+		return;
+	if (now < master.ceasing_ms && !children_ceased(&master.children, drained))
+		return;
+	master.ceasing = 0;
 	reload_succeeded(drained);
 }
 
@@ -259,5 +279,7 @@ generation_due(void)
 	for (unsigned i = 0; i < master.children.n && master.state <= RUNNING; i++)
 		if (master.children.v[i].restart_ms != 0)
 			due = LBD_MIN(due, master.children.v[i].restart_ms);
+	if (master.ceasing != 0 && master.state <= RUNNING)
+		due = LBD_MIN(due, master.ceasing_ms);
 	return due;
 }

@@ -261,6 +261,7 @@ master_loop(void)
 		if (master.state <= RUNNING) {
 			generation_start_due(now);
 			generation_check_failed();
+			generation_check_ceased(now);
 			reload_tick(now);
 		}
 		if (master.state > RUNNING && children_running(&master.children, 0, false) == 0)

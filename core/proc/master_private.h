@@ -35,6 +35,8 @@ extern struct master {
 	unsigned generation;         /* that serves, or is the first */
 	unsigned workers;            /* of it */
 	unsigned next;               /* RELOADING, FAILING: that is being started, else 0 */
+	unsigned ceasing;            /* that was told to drain, but may still accept; 0: none */
+	uint64_t ceasing_ms;         /* it is waited for until then */
 	bool retired;                /* WINCH: workers are not started again */
 	bool failed;                 /* the start */
 	bool stuck;                  /* there is no configuration to start a process with */
@@ -66,6 +68,8 @@ uint64_t generation_due(void);
 void generation_ended(struct child *c, int status);
 /* One has become ready. */
 void generation_check_ready(void);
+/* The generation before takes no connections any more, or not in time: the reload is over. */
+void generation_check_ceased(uint64_t now);
 /* Not all have, in time. */
 void generation_late(void);
 /* Nobody is left of a generation that could not start: back to the one before. */

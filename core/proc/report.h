@@ -20,7 +20,7 @@ struct reload_report {
 	bool ok;
 	unsigned generation;      /* which one serves now: the new one, or on failure the old one */
 	unsigned workers;         /* of it */
-	uint64_t ms;              /* from the request to the end of the start */
+	uint64_t ms;              /* from the request to the report */
 	const char *modules;      /* those whose file changed: "auth 0.2 was 0.1, lb_x 1" */
 	unsigned draining;        /* generation that drains since this reload; 0: none */
 	unsigned draining_workers; /* its workers */

@@ -21,6 +21,7 @@
 #include "core/os/log.h"
 #include "core/os/proc.h"
 #include "core/proc/board.h"
+#include "core/proc/channel.h"
 #include "core/proc/process.h"
 #include "core/proc/worker.h"
 
@@ -31,6 +32,7 @@ enum { ABORT_MS = 1000, FULL_QUIET_MS = 10000 };
 static struct {
 	struct process process;
 	enum worker_state state;
+	bool ceased;         /* the master knows that no connection is taken any more */
 	struct timer limit;  /* after SERVING: ends the state */
 } worker;
 
@@ -91,6 +93,8 @@ worker_drain(struct process *p)
 static void
 worker_retire(struct process *p)
 {
+	/* it is waited for, also by an image that did not hear it when it was said first */
+	worker.ceased = false;
 	if (worker.state != SERVING)
 		return;
 	worker.state = RETIRING;
@@ -147,7 +151,12 @@ static void
 on_turned(struct process *p)
 {
 	tell_board();
-	if (worker.state != SERVING && listeners_stopped(p->plan->config) && worker_active() == 0)
+	if (worker.state == SERVING || !listeners_stopped(p->plan->config))
+		return;
+	if (!worker.ceased)
+		channel_send(p->channel, CHANNEL_CEASED, "");
+	worker.ceased = true;
+	if (worker_active() == 0)
 		loop_stop(p->loop);
 }
 
