@@ -95,9 +95,10 @@ report(const struct reload_report *r)
 		reload_report_line(r, line, sizeof(line));
 		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "reload: %s", line);
 	} else {
+		/* the result last: who waits for it in the log finds the reason there */
+		log_lines(LBD_LOG_ERROR, "reload: ", r->text);
 		lbd_log(lbd_log_process(), LBD_LOG_ERROR, 0,
 			"reload failed, generation %u keeps serving", r->generation);
-		log_lines(LBD_LOG_ERROR, "reload: ", r->text);
 	}
 	reload.running = false;
 	askers_answer(r, false, hooks()->answered);
