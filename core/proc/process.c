@@ -22,7 +22,7 @@
 #include "core/proc/process.h"
 #include "core/proc/signals.h"
 
-enum { LOG_STOP_MS = 2000, RING_TRIES = 40, RING_PAUSE_MS = 50 };
+enum { LOG_STOP_MS = 2000, RING_TRIES = 40, RING_TRIES_WANTED = 200, RING_PAUSE_MS = 50 };
 
 void
 process_init(struct process *p, enum process_role role, const struct plan *plan, unsigned slot,
@@ -84,14 +84,18 @@ on_turn(void *arg)
 
 /*
  * The kernel gives the memory of a ring back some time after its process has ended, so where locked
- * memory is limited the rings of generations that have just gone may still be in the way.
+ * memory is limited the rings of generations that have just gone may still be in the way.  Longer
+ * when there is no other engine to use instead.
  */
 static int
 open_loop(struct process *p, const struct loop_conf *conf, const char **why)
 {
 	const struct timespec pause = { .tv_nsec = RING_PAUSE_MS * 1000000L };
-	int rc, tries = strcmp(conf->use, "io_uring") == 0 ? RING_TRIES : 1;
+	bool wanted = p->plan->events->use != ENGINE_ANY;
+	int rc, tries = 1;
 
+	if (strcmp(conf->use, "io_uring") == 0)
+		tries = wanted ? RING_TRIES_WANTED : RING_TRIES;
 	while ((rc = loop_create(&p->loop, conf, why)) == -ENOMEM && --tries > 0)
 		nanosleep(&pause, NULL);
 	return rc;
