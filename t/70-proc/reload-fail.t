@@ -175,7 +175,7 @@ is_deeply([sort map { (worker())[0] } 1 .. 20], [('first') x 20], 'by one that h
 # a worker that never gets ready: the limit is that of the new file
 spew("$gate/what", 'hang');
 $lbd->configure(site('second', "load_module $module;") =~ s/20s/1s/r);
-fails('a worker that hangs in its start', qr/reload: could not start worker process 1: reload_timeout has passed/);
+fails('a worker that hangs in its start', qr/reload: could not start \w+ process \d: reload_timeout has passed/);
 
 # --- the trial passes, but then it cannot be ---
 

@@ -55,7 +55,7 @@ ok($lbd->is_running, 'the master stays');
 ok($lbd->control, 'and control');
 ($code, $out) = $lbd->run('-s', 'quit');
 is($code, 0, '-s quit');
-like($out, qr/^quit: master process \d+ has ended$/, 'says that it ended');
+like($out, qr/^quit: master process \d+ has ended$/m, 'says that it ended');
 is($lbd->wait_exit, 0, 'ends it');
 
 ($code, $out) = $lbd->run('-s', 'quit');

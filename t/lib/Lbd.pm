@@ -48,6 +48,10 @@ for my $name (qw(TERM INT HUP)) {
 	$SIG{$name} //= sub { exit 1 };
 }
 
+# nor does it end because somebody does not listen any more; a handler, for a program that is run would
+# inherit that a signal is ignored
+$SIG{PIPE} //= sub { };
+
 my $build; # found once, before somebody becomes another user
 
 # Every folder on the way may be entered by everybody.
