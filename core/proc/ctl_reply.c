@@ -74,7 +74,7 @@ ctl_reply_reload(struct json_writer *w, const struct reload_report *r, uint64_t 
 	begin(w, r->ok);
 	if (line != NULL) {
 		ctl_reply_line(r, line, size - sizeof(left));
-		if (r->ok && r->draining_generations > 0)
+		if (r->ok && r->draining > 0)
 			snprintf(left, sizeof(left), ", %llu connection%s",
 				(unsigned long long)connections, connections == 1 ? "" : "s");
 		memcpy(line + strlen(line), left, strlen(left) + 1);
