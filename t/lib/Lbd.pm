@@ -151,13 +151,22 @@ sub file {
 
 sub expand {
 	my ($self, $text) = @_;
-	my $use = $self->{engine} ne '' ? "use $self->{engine};" : '';
+	my $use = $self->use_engine;
 
 	$text =~ s/%%PORT_(\d+)%%/$self->port($1)/ge;
 	$text =~ s/%%DIR%%/$self->{dir}/g;
 	$text =~ s/%%EVENTS%%/events { $use }/g;
 	$text =~ s/%%USE%%/$use/g;
 	return $text;
+}
+
+# What an events block says.  Rings of all processes of one user share a limit of locked memory (often
+# 8 MB: fifteen rings of usual size), so those of tests that run side by side are small.
+sub use_engine {
+	my ($self) = @_;
+
+	return '' if $self->{engine} eq '';
+	return "use $self->{engine};" . ($self->{engine} eq 'io_uring' ? ' io_uring_entries 256;' : '');
 }
 
 # Writes the configuration anew.
@@ -168,7 +177,7 @@ sub configure {
 	$global .= ' daemon off;' unless $conf =~ /^daemon\b/m;
 	$global .= " worker_processes $self->{workers};" unless $conf =~ /^worker_processes\b/m;
 	$global .= ' error_log logs/error.log info;' unless $conf =~ /^error_log\b/m;
-	$global .= " events { use $self->{engine}; }"
+	$global .= " events { @{[ $self->use_engine ]} }"
 		if $self->{engine} ne '' && $conf !~ /%%EVENTS%%|\bevents\s*\{/;
 	$self->{g} = $global;
 	$self->{single} = $conf =~ /^master_process\s+off/m;
@@ -334,9 +343,23 @@ sub check {
 	return 0;
 }
 
+# A master in the background, which is not our child, is left when a test ends before it ended it.
+sub end_background {
+	my ($self) = @_;
+
+	for my $path (glob "$self->{dir}/logs/*.pid") {
+		my ($pid) = (slurp($path) // '') =~ /^([1-9]\d+)$/ or next;
+
+		# the number may be another's by now
+		next if !grep { (readlink // '') =~ m{^\Q$self->{dir}\E/} } glob "/proc/$pid/fd/*";
+		kill 'KILL', $pid, Lbd::Util::children_of($pid);
+	}
+}
+
 sub clean {
 	my ($self) = @_;
 
+	$self->end_background;
 	delete $live{ $self->{dir} };
 	if ($ENV{LBD_TEST_KEEP}) {
 		Test::More::diag("kept $self->{dir}");
