@@ -24,10 +24,30 @@ http {
 }
 EOT
 
+# Somebody who always listens: the kernel keeps ten messages for one who does not, and the rest is lost.
 sub manager {
 	my ($path) = @_;
+	my $socket = IO::Socket::UNIX->new(Type => Socket::SOCK_DGRAM(), Local => $path) // die "$path: $!";
 
-	return IO::Socket::UNIX->new(Type => Socket::SOCK_DGRAM(), Local => $path) // die "$path: $!";
+	pipe my $read, my $write or die "pipe: $!";
+	my $pid = fork // die "fork: $!";
+	if ($pid == 0) {
+		close $read;
+		while (defined recv $socket, my $text, 4096, 0) {
+			syswrite $write, "$text\0" or last;
+		}
+		POSIX::_exit(0);
+	}
+	return bless { pid => $pid, owner => $$, read => $read, buf => '' }, 'Manager';
+}
+
+sub Manager::DESTROY {
+	my ($self) = @_;
+
+	return if $self->{owner} != $$;
+	local ($?, $!);
+	kill 'KILL', $self->{pid};
+	waitpid $self->{pid}, 0;
 }
 
 # The next message that is like this, undef when none comes in time.
@@ -36,10 +56,11 @@ sub told {
 	my $found;
 
 	wait_for(sub {
-		while (IO::Select->new($manager)->can_read(0)) {
-			recv $manager, my $text, 4096, 0;
-			$found = $text;
-			return 1 if $text =~ $re;
+		sysread $manager->{read}, $manager->{buf}, 65536, length $manager->{buf}
+			if IO::Select->new($manager->{read})->can_read(0);
+		while ($manager->{buf} =~ s/^([^\0]*)\0//) {
+			$found = $1;
+			return 1 if $found =~ $re;
 		}
 		return 0;
 	}, $seconds) or return undef;
