@@ -177,7 +177,9 @@ $lbd->stop;
 # quit and stop: the connection ends with the master
 for my $verb (qw(quit stop)) {
 	$lbd = Lbd->new(conf => $site);
-	my $busy = connect_to('127.0.0.1:' . $lbd->port);
+	my $idle = Lbd::Client->new($lbd->port);
+	$idle->send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+	is($idle->response->{status}, 200, "$verb with a connection");
 	my $c = control_connect(control_path($lbd));
 
 	syswrite $c, "{\"verb\":\"$verb\"}\n";
