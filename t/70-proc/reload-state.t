@@ -11,6 +11,7 @@ use FindBin;
 use lib "$FindBin::Bin/../lib";
 use File::Temp;
 use Lbd;
+use Lbd::Control;
 use Test::More;
 
 my $gate = File::Temp::tempdir(CLEANUP => 1) . '/open';
@@ -115,7 +116,8 @@ for my $signal (qw(QUIT TERM)) {
 	}
 }
 
-# WINCH, then HUP: workers again
+# WINCH, which counts once all are there, then HUP: workers again
+ok(wait_for(sub { (control_ask($lbd, { verb => 'status' })->{state} // '') eq 'running' }), 'it runs');
 $lbd->signal('WINCH');
 ok(wait_for(sub { !$lbd->workers }), 'retired');
 is($lbd->reload, 1, 'a reload brings workers back');
