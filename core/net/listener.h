@@ -37,6 +37,8 @@ struct listener_socket {
 	struct file file;
 	struct op op;
 	struct timer again;            /* after an error that is not ours to understand */
+	struct timer look;             /* into the queue, after a start */
+	uint64_t look_ms;              /* until the next time */
 };
 
 struct listener {
