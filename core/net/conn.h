@@ -195,7 +195,8 @@ conn_is_closing(const struct conn *c)
  * handler->lent follows, from the loop, when it is free: what the receive in flight had still
  * brought was delivered, what was queued is with the kernel.  It may be free at once, which is not
  * told.  take_back: no op of the borrower is in flight there any more.  conn_lend_out(): false
- * without memory.
+ * without memory; may be asked for again where bytes were queued before the borrower began, which
+ * go first.
  */
 void conn_lend_in(struct conn *c);
 bool conn_lend_out(struct conn *c);

@@ -27,8 +27,10 @@ conn_lend_out(struct conn *c)
 {
 	if (!conn_attach(c)) /* stays attached: it knows how much was sent */
 		return false;
-	conn_flag(c, CONN_LENDING_OUT, 0);
-	if (conn_queued(c) == 0 && !conn_is_transmitting(c))
+	conn_flag(c, CONN_LENDING_OUT, CONN_LENT_OUT);
+	if (conn_queued(c) > 0)
+		conn_mark(c);
+	else if (!conn_is_transmitting(c))
 		conn_flag(c, CONN_LENT_OUT, 0);
 	return true;
 }

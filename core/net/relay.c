@@ -333,6 +333,11 @@ relay_lent(struct relay *r)
 	if (r == NULL || r->begun || !conn_is_lent_in(r->from) || !conn_is_lent_out(r->to) ||
 	    conn_is_closing(r->from) || conn_is_closing(r->to))
 		return;
+	/* the last receive of from's own may have brought some after to's queue was empty */
+	if (conn_queued(r->to) > 0) {
+		(void)conn_lend_out(r->to);
+		return;
+	}
 	r->begun = true;
 	r->left = r->ops->left(r->owner);
 	relay_work(r);

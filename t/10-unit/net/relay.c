@@ -267,6 +267,25 @@ queued_bytes_go_first(void)
 	line_end(&l);
 }
 
+/* What the source's own receive brings when the queue was empty already. */
+static void
+late_bytes_go_first(void)
+{
+	struct line l;
+	size_t n = 300000;
+
+	line_prepare(&l, 0);
+	line_start(&l);
+	send_bytes(&l.to.c, n, 50000);
+	l.written = n;
+	l.left = MB;
+	settle();
+	TURN_UNTIL(line_step(&l, n + MB) < 0 || l.over);
+	TURN_UNTIL(l.read == n + MB || line_step(&l, n + MB) < 0);
+	is_int(l.read, n + MB, "what was queued late came first, too");
+	line_end(&l);
+}
+
 static void
 slow_sink(bool pipes)
 {
@@ -521,6 +540,7 @@ main(void)
 		moves_what_is_there,
 		ordinary_bytes_come_first,
 		queued_bytes_go_first,
+		late_bytes_go_first,
 		queued_bytes_do_not_wait,
 		waits_for_a_slow_sink,
 		stops_when_blocked,
