@@ -151,12 +151,17 @@ lbd_call_relay(struct lbd_call *c, struct lbd_http *h)
 
 /* --- the request --- */
 
+/* Bytes in the wrong order are worse than none. */
 static uint64_t
 request_left(void *owner)
 {
 	const struct lbd_call *c = owner;
+	const struct exchange *x = X(c->relayed);
 
-	return X(c->relayed)->body_left;
+	if (lbd_chain_empty(&x->client->work->in) && lbd_chain_empty(&x->pub.body))
+		return x->body_left;
+	lbd_log(&x->log, LBD_LOG_ALERT, 0, "a request body would have lost its order");
+	return RELAY_REFUSED;
 }
 
 static void

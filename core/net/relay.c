@@ -340,7 +340,10 @@ relay_lent(struct relay *r)
 	}
 	r->begun = true;
 	r->left = r->ops->left(r->owner);
-	relay_work(r);
+	if (r->left == RELAY_REFUSED)
+		relay_over(r, RELAY_TARGET, EPROTO);
+	else
+		relay_work(r);
 }
 
 /* What was free at once does not tell. */

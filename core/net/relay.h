@@ -31,9 +31,15 @@ enum relay_end {
 	RELAY_TARGET, /* to takes no more; its send_failed() is about to be called */
 };
 
+/* It must not begin. */
+#define RELAY_REFUSED UINT64_MAX
+
 /* From the loop.  None may be NULL. */
 struct relay_ops {
-	/* How many bytes are to be moved; asked once, when the relay begins.  Not 0. */
+	/*
+	 * How many bytes are to be moved; asked once, when the relay begins.  Not 0.
+	 * RELAY_REFUSED: somebody still holds bytes that go first; the target is failed.
+	 */
 	uint64_t (*left)(void *owner);
 	/* n bytes were taken from the source.  Must not end the relay. */
 	void (*moved)(void *owner, size_t n);
