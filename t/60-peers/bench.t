@@ -52,8 +52,12 @@ my @run = ('--lbd', lbd_program(), '--engines', $engine, '--nginx', '', '--hapro
 {
 	my @rows = qw(return-64 proxy-8 pipeline-4 new-both body-1m upload-64k websocket-64 log-64 half-load size-servers-10 size-locations-10
 		size-names-10);
-	my ($code, $out) = bench(@run, '--seconds', 0.1, '--rate', 200, '--workloads', join(',', @rows),
-		map { ("--$_", "$dir/$_") } qw(json svg markdown));
+	my ($code, $out);
+	for (1 .. 5) {
+		($code, $out) = bench(@run, '--seconds', 0.1, '--rate', 200, '--workloads', join(',', @rows),
+			map { ("--$_", "$dir/$_") } qw(json svg markdown));
+		last if $out !~ /Address already in use/; # outside a network of its own others take ports, too
+	}
 	# void for want of pairs: nothing is said about figures, but nothing else may be wrong
 	ok $code == 0 || $code == 1, 'a run' or diag $out;
 	my $all = eval { JSON::PP->new->decode(slurp("$dir/json")) };
