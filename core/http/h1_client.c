@@ -188,6 +188,7 @@ lbd_call_send(struct lbd_call *c, struct lbd_chain *chain, bool last)
 	if (!call_sends(c))
 		c->progress_ms = call_now(c);
 	if (last) {
+		call_request_relay_stop(c);
 		c->request_done = true;
 		conn->low_mark = 0;
 	}

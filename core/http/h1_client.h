@@ -91,6 +91,8 @@ void call_tunnel_stop(struct lbd_call *c);
 
 /* h1_client_relay.c: both bodies are the connections' own again. */
 void call_relays_stop(struct lbd_call *c);
+/* Nothing is left for it to do, or it cannot begin. */
+void call_request_relay_stop(struct lbd_call *c);
 
 /* h1_client.c */
 /* The end: frees c. The connection is kept if all is clean. */

@@ -45,6 +45,17 @@ call_relays_stop(struct lbd_call *c)
 	c->relayed = NULL;
 }
 
+void
+call_request_relay_stop(struct lbd_call *c)
+{
+	if (c->up == NULL)
+		return;
+	(void)relay_stop(&c->up);
+	X(c->relayed)->up = NULL;
+	if (c->down == NULL)
+		c->relayed = NULL;
+}
+
 /* Both sides wait for something else now. */
 static void
 call_turned(struct lbd_call *c)
@@ -151,17 +162,17 @@ lbd_call_relay(struct lbd_call *c, struct lbd_http *h)
 
 /* --- the request --- */
 
-/* Bytes in the wrong order are worse than none. */
+/* What the client's last receive brought may be on its way through body.c, and goes first. */
 static uint64_t
 request_left(void *owner)
 {
 	const struct lbd_call *c = owner;
-	const struct exchange *x = X(c->relayed);
+	struct exchange *x = X(c->relayed);
 
 	if (lbd_chain_empty(&x->client->work->in) && lbd_chain_empty(&x->pub.body))
 		return x->body_left;
-	lbd_log(&x->log, LBD_LOG_ALERT, 0, "a request body would have lost its order");
-	return RELAY_REFUSED;
+	loop_defer(http_loop, &x->body_run);
+	return RELAY_LATER;
 }
 
 static void
@@ -201,21 +212,17 @@ static const struct relay_ops request_ops = {
 	.over = request_over,
 };
 
-/*
- * Off: bytes that a receive of the client's had under way may be held elsewhere when the relay
- * begins, and must go first.
- */
-enum { RELAYS_REQUESTS = 0 };
-
 bool
 lbd_call_relay_request(struct lbd_call *c, struct lbd_http *h)
 {
 	struct exchange *x = X(h);
 
-	if (c->up != NULL)
-		return true;
-	if (!RELAYS_REQUESTS)
+	if (c->up != NULL) {
+		if (relay_again(c->up))
+			return true;
+		call_request_relay_stop(c);
 		return false;
+	}
 	if (c->state == CALL_CONNECTING || c->state > CALL_BODY || c->request_done ||
 	    x->framing.kind != FRAMING_LENGTH || x->body_state != BODY_WANTED ||
 	    x->body_left < RELAY_WORTH || !lbd_chain_empty(&x->client->work->in) ||

@@ -45,6 +45,7 @@ struct relay {
 	size_t tail_n;
 	size_t copy_max;             /* of one read to the scratch */
 	bool begun;
+	bool later;                  /* the target is not lent: bytes that go first are held */
 	bool blocked;                /* waits for the target */
 	bool no_splice;              /* these sockets cannot */
 };
@@ -330,7 +331,7 @@ relay_ready(struct loop *loop, struct op *op)
 void
 relay_lent(struct relay *r)
 {
-	if (r == NULL || r->begun || !conn_is_lent_in(r->from) || !conn_is_lent_out(r->to) ||
+	if (r == NULL || r->begun || r->later || !conn_is_lent_in(r->from) || !conn_is_lent_out(r->to) ||
 	    conn_is_closing(r->from) || conn_is_closing(r->to))
 		return;
 	/* the last receive of from's own may have brought some after to's queue was empty */
@@ -338,12 +339,26 @@ relay_lent(struct relay *r)
 		(void)conn_lend_out(r->to);
 		return;
 	}
-	r->begun = true;
 	r->left = r->ops->left(r->owner);
-	if (r->left == RELAY_REFUSED)
-		relay_over(r, RELAY_TARGET, EPROTO);
-	else
-		relay_work(r);
+	r->later = r->left == RELAY_LATER;
+	if (r->later) {
+		conn_take_back_out(r->to);
+		return;
+	}
+	r->begun = true;
+	relay_work(r);
+}
+
+bool
+relay_again(struct relay *r)
+{
+	if (!r->later)
+		return true;
+	if (!conn_lend_out(r->to))
+		return false;
+	r->later = false;
+	loop_defer(conn_loop, &r->start);
+	return true;
 }
 
 /* What was free at once does not tell. */

@@ -31,14 +31,15 @@ enum relay_end {
 	RELAY_TARGET, /* to takes no more; its send_failed() is about to be called */
 };
 
-/* It must not begin. */
-#define RELAY_REFUSED UINT64_MAX
+/* It must not begin yet. */
+#define RELAY_LATER UINT64_MAX
 
 /* From the loop.  None may be NULL. */
 struct relay_ops {
 	/*
-	 * How many bytes are to be moved; asked once, when the relay begins.  Not 0.
-	 * RELAY_REFUSED: somebody still holds bytes that go first; the target is failed.
+	 * How many bytes are to be moved; asked when the relay could begin.  Not 0.
+	 * RELAY_LATER: somebody still holds bytes of the source that go first.  The target is given
+	 * back for them until relay_again(); the source is not, so they become no more.
 	 */
 	uint64_t (*left)(void *owner);
 	/* n bytes were taken from the source.  Must not end the relay. */
@@ -55,6 +56,9 @@ struct relay *relay_start(struct conn *from, struct conn *to, const struct relay
 
 /* A direction has become free, perhaps one that r (may be NULL) waits for. */
 void relay_lent(struct relay *r);
+
+/* After RELAY_LATER, when (more of) what goes first is queued.  False: no memory; to be stopped. */
+bool relay_again(struct relay *r);
 
 /* It waits for the target to take bytes; else for the source. */
 bool relay_is_blocked(const struct relay *r);

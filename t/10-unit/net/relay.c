@@ -28,6 +28,7 @@ struct line {
 	int over, turns;
 	enum relay_end end;
 	bool close_from;     /* in over() */
+	unsigned asked, later; /* how often left() was asked, and is to say RELAY_LATER */
 };
 
 static struct line *line; /* of the test that runs */
@@ -37,6 +38,8 @@ line_left(void *owner)
 {
 	struct line *l = owner;
 
+	if (l->asked++ < l->later)
+		return RELAY_LATER;
 	l->left -= l->from.n; /* came the ordinary way */
 	return l->left;
 }
@@ -283,6 +286,54 @@ late_bytes_go_first(void)
 	TURN_UNTIL(line_step(&l, n + MB) < 0 || l.over);
 	TURN_UNTIL(l.read == n + MB || line_step(&l, n + MB) < 0);
 	is_int(l.read, n + MB, "what was queued late came first, too");
+	line_end(&l);
+}
+
+/* What is held is not queued yet when the relay could begin, and comes in pieces. */
+static void
+held_bytes_go_first(void)
+{
+	struct line l;
+	size_t n = 307200; /* of whole rounds of the pattern */
+
+	line_prepare(&l, 0);
+	l.later = 2;
+	line_start(&l);
+	TURN_UNTIL(l.asked == 1);
+	send_bytes(&l.to.c, n, 50000);
+	ok(relay_again(l.r), "it may begin after the first piece");
+	TURN_UNTIL(line_step(&l, n + MB) < 0 || l.asked == 2);
+	ok(!l.over && l.moved == 0, "but for a second one");
+	send_bytes(&l.to.c, n, 50000);
+	ok(relay_again(l.r) && relay_again(l.r), "which is queued then");
+	l.written = 2 * n;
+	l.left = MB;
+	TURN_UNTIL(line_step(&l, 2 * n + MB) < 0 || l.over);
+	TURN_UNTIL(l.read == 2 * n + MB || line_step(&l, 2 * n + MB) < 0);
+	is_int(l.read, 2 * n + MB, "both came first, then the rest");
+	is_int(l.asked, 3, "and it was asked for each of them");
+	line_end(&l);
+}
+
+/* All that was left was held. */
+static void
+stops_when_it_could_not_begin(void)
+{
+	struct line l;
+	size_t n = 300000;
+
+	line_prepare(&l, 0);
+	l.later = 1;
+	line_start(&l);
+	TURN_UNTIL(l.asked == 1);
+	send_bytes(&l.to.c, n, 50000);
+	is_int(relay_stop(&l.r), 0, "nothing is lost");
+	l.written = n;
+	TURN_UNTIL(l.read == n || line_step(&l, n) < 0);
+	is_int(l.read, n, "what was queued is sent");
+	line_write(&l, n + 1000);
+	TURN_UNTIL(l.from.n > 0);
+	ok(l.from.n > 0, "and the source is read again");
 	line_end(&l);
 }
 
@@ -541,6 +592,8 @@ main(void)
 		ordinary_bytes_come_first,
 		queued_bytes_go_first,
 		late_bytes_go_first,
+		held_bytes_go_first,
+		stops_when_it_could_not_begin,
 		queued_bytes_do_not_wait,
 		waits_for_a_slow_sink,
 		stops_when_blocked,
