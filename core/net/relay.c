@@ -331,8 +331,8 @@ relay_ready(struct loop *loop, struct op *op)
 void
 relay_lent(struct relay *r)
 {
-	if (r == NULL || r->begun || r->later || !conn_is_lent_in(r->from) || !conn_is_lent_out(r->to) ||
-	    conn_is_closing(r->from) || conn_is_closing(r->to))
+	if (r == NULL || r->begun || r->later || !conn_is_lent_in(r->from) ||
+	    !conn_is_lent_out(r->to) || conn_is_closing(r->from) || conn_is_closing(r->to))
 		return;
 	/* the last receive of from's own may have brought some after to's queue was empty */
 	if (conn_queued(r->to) > 0) {

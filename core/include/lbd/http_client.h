@@ -135,7 +135,7 @@ LBD_API bool lbd_call_relay(struct lbd_call *c, struct lbd_http *x);
  * The same for x's request body, of known length, which is sent as it comes: after what came was
  * given to lbd_call_send().  What was received already may still come through the content handler's
  * body() and is to be sent as before; when the core has moved the last byte, nothing is told and
- * nothing more is to be sent: x->body_done is set.  Asking again after more was sent costs little, and is needed.
+ * nothing more is to be sent: x->body_done is set.  To be asked again whenever more was sent.
  */
 LBD_API bool lbd_call_relay_request(struct lbd_call *c, struct lbd_http *x);
 LBD_API uint64_t lbd_call_bytes_relayed(const struct lbd_call *c);
