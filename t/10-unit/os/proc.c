@@ -118,6 +118,41 @@ shared(void)
 	is_int(shm_create(&s, "x", SIZE_MAX), -EINVAL, "too many");
 }
 
+/* Two processes make it larger at once; what was there stays where it is. */
+static void
+grows(void)
+{
+	struct shm s, t;
+	size_t size = 0;
+	char *p;
+	pid_t pid;
+	int status = 0;
+
+	is_int(shm_create_growing(&s, "lbd-test", 5000, 64u << 20), 0, "memory that grows");
+	ok(s.size >= 64u << 20, "has room");
+	p = s.p;
+	p[4999] = 'a';
+	pid = fork();
+	for (size_t n = 1; n <= 200; n++)
+		if (shm_grow(&s, n * 70000) < 0)
+			status = 1;
+	if (pid == 0) {
+		p[200 * 70000 - 1] = 'b';
+		_exit(status);
+	}
+	is_int(status, 0, "grows");
+	ok(waitpid(pid, &status, 0) == pid && status == 0, "from two processes");
+	is_int(p[200 * 70000 - 1], 'b', "for both");
+	is_int(p[4999], 'a', "in its place");
+	is_int(shm_grow(&s, 100), 0, "less changes nothing");
+	is_int(shm_grow(&s, s.size + 1), -ENOSPC, "but not out of its room");
+	is_int(shm_attach_growing(&t, dup(s.fd), 64u << 20, &size), 0, "another maps it");
+	is_int(size, (200 * 70000 + 4095) / 4096 * 4096, "knows its size");
+	is_int(((char *)t.p)[4999], 'a', "and reads");
+	shm_close(&t);
+	shm_close(&s);
+}
+
 static void
 randomness(void)
 {
@@ -182,6 +217,7 @@ main(int argc, char **argv)
 	cpus();
 	pid_files();
 	shared();
+	grows();
 	randomness();
 	privileges();
 	return done_testing();
