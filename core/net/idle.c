@@ -153,6 +153,7 @@ is_worth_keeping(const struct lbd_upstream *up, const struct idle_conn *ic)
 				 CONN_FINISHING | CONN_SEND_FAILED | CONN_STARVED;
 
 	return !(c->flags & unclean) && conn_queued(c) == 0 && k->connections > 0 &&
+	       !ic->server->gone &&
 	       k->timeout_ms > 0 && ic->requests < k->requests &&
 	       clock_ms() - ic->born_ms < age_limit(ic, k->time_ms);
 }
@@ -204,6 +205,13 @@ idle_get(struct lbd_upstream *up, struct server *s, struct lbd_str key)
 }
 
 /* --- closing --- */
+
+void
+idle_drop_server(struct server *s)
+{
+	while (!lbd_list_empty(&s->idle))
+		idle_drop(LBD_LIST_ITEM(s->idle.next, struct idle_conn, server_link));
+}
 
 bool
 idle_reclaim(void)

@@ -12,7 +12,10 @@
 #include "core/base/map.h"
 #include "core/config/bind.h"
 
+struct arena;
+
 struct net_conf {
+	struct arena *arena;       /* what the groups share; NULL: nothing yet */
 	struct lbd_list listeners; /* struct listener */
 	struct lbd_list upstreams; /* struct upstream_private, in the order of creation */
 	struct map by_name;        /* upstream blocks: struct lbd_upstream */

@@ -45,19 +45,22 @@ pick_reserve(unsigned n)
 static bool
 was_tried(const struct lbd_pick *p, const struct lbd_server *s)
 {
-	return p->tried != NULL && p->tried[s->index / 64] >> (s->index % 64) & 1;
+	return p->tried != NULL &&
+		(s->index >= p->bound || p->tried[s->index / 64] >> (s->index % 64) & 1);
 }
 
 /* False without memory. */
 static bool
 note_tried(struct lbd_pick *p, const struct lbd_server *s)
 {
-	unsigned n = p->upstream->n;
+	unsigned n = p->upstream->bound;
 
-	if (p->tried == NULL)
+	if (p->tried == NULL) {
 		p->tried = n <= 64 ? &p->first_tried
 				   : lbd_pool_zalloc(p->pool, (n + 63) / 64 * sizeof(uint64_t));
-	if (p->tried == NULL)
+		p->bound = n;
+	}
+	if (p->tried == NULL || s->index >= p->bound)
 		return false;
 	p->tried[s->index / 64] |= UINT64_C(1) << (s->index % 64);
 	return true;
@@ -118,13 +121,11 @@ collect(const struct lbd_pick *p, struct lbd_candidates *c, unsigned from, unsig
  * too much, which stops at zero, and not too little, which would stay for ever.
  */
 static void
-row_add(const struct lbd_upstream *up, const struct server *s, uint32_t n)
+row_add(const struct server *s, uint32_t n)
 {
-	_Atomic uint32_t *row = up->private->in_flight;
-
-	if (row != NULL)
-		atomic_store_explicit(&row[s->slot],
-				      atomic_load_explicit(&row[s->slot], memory_order_relaxed) + n,
+	if (s->row != NULL)
+		atomic_store_explicit(s->row,
+				      atomic_load_explicit(s->row, memory_order_relaxed) + n,
 				      memory_order_relaxed);
 }
 
@@ -148,23 +149,23 @@ count_in(const struct server *s)
 }
 
 static void
-count_out(const struct lbd_upstream *up, const struct server *s)
+count_out(const struct server *s)
 {
 	atomic_fetch_sub_explicit(&s->pub.state->in_flight, 1, memory_order_relaxed);
-	row_add(up, s, UINT32_MAX);
+	row_add(s, UINT32_MAX);
 }
 
 static bool
 claim(const struct lbd_pick *p, struct server *s, uint64_t now, bool force)
 {
-	row_add(p->upstream, s, 1);
+	row_add(s, 1);
 	if (!count_in(s)) {
-		row_add(p->upstream, s, UINT32_MAX);
+		row_add(s, UINT32_MAX);
 		return false;
 	}
 	if (server_begin(p->upstream, s, now, force))
 		return true;
-	count_out(p->upstream, s);
+	count_out(s);
 	return false;
 }
 
@@ -300,6 +301,9 @@ choose(struct lbd_pick *p, uint64_t now)
 void
 lbd_pick_init(struct lbd_pick *p, struct lbd_upstream *up, struct lbd_pool *pool, void *subject)
 {
+	up = up->private->up; /* the group itself: a copy knows no servers that came later */
+	if (LBD_UNLIKELY(up->private->set != NULL))
+		upstream_refresh(up);
 	*p = (struct lbd_pick){ .upstream = up, .pool = pool, .subject = subject };
 }
 
@@ -339,7 +343,7 @@ lbd_pick_done(struct lbd_pick *p, enum lbd_pick_outcome outcome)
 	p->server = NULL;
 	now = clock_ms();
 	server_ended(up, server_of(s), outcome, now);
-	count_out(up, server_of(s));
+	count_out(server_of(s));
 	if (up->balancer != NULL && up->balancer->done != NULL && !p->last_resort)
 		up->balancer->done(up, s, outcome, now - p->start_ms);
 }
@@ -347,6 +351,6 @@ lbd_pick_done(struct lbd_pick *p, enum lbd_pick_outcome outcome)
 void
 lbd_pick_untry(struct lbd_pick *p, const struct lbd_server *s)
 {
-	if (p->tried != NULL)
+	if (p->tried != NULL && s->index < p->bound)
 		p->tried[s->index / 64] &= ~(UINT64_C(1) << (s->index % 64));
 }

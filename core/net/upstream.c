@@ -57,7 +57,7 @@ group_create(struct lbd_pool *pool, struct lbd_str name)
 	up->private = g;
 	g->up = up;
 	g->conf = &upstream_conf_default;
-	g->shm.fd = -1;
+	g->row = UPSTREAM_PROCESSES;
 	lbd_list_init(&g->link);
 	idle_init(up);
 	return up;
@@ -89,11 +89,10 @@ upstream_add_server(struct lbd_pool *pool, struct lbd_upstream *up)
 	return s;
 }
 
-/* Primaries first; an index is a place in this order. */
+/* Primaries first. */
 static bool
 order_servers(struct lbd_pool *pool, struct lbd_upstream *up)
 {
-	struct upstream_private *g = up->private;
 	struct server **v = lbd_pool_alloc(pool, up->n * sizeof(struct server *));
 	unsigned i, n = 0;
 	int backup;
@@ -105,13 +104,8 @@ order_servers(struct lbd_pool *pool, struct lbd_upstream *up)
 			if (up->servers[i]->pub.backup == (backup == 1))
 				v[n++] = up->servers[i];
 		}
-		if (backup == 0)
-			g->primaries = n;
 	}
-	for (i = 0; i < n; i++)
-		v[i]->pub.index = i;
 	up->servers = v;
-	g->single = n == 1;
 	return true;
 }
 
@@ -150,6 +144,18 @@ is_large_and_even(const struct lbd_upstream *up)
 	return n >= LARGE;
 }
 
+void
+upstream_recount(struct lbd_upstream *up)
+{
+	struct upstream_private *g = up->private;
+
+	g->primaries = 0;
+	while (g->primaries < up->n && !up->servers[g->primaries]->pub.backup)
+		g->primaries++;
+	g->single = up->n == 1;
+	g->turns = up->balancer != NULL && up->balancer->turn != NULL && is_large_and_even(up);
+}
+
 /* All is read and inherited: makes a group usable.  A second call does nothing. */
 static int
 group_finish(struct lbd_conf *cf, void *arg)
@@ -169,7 +175,7 @@ group_finish(struct lbd_conf *cf, void *arg)
 		return lbd_conf_error(cf, 0, "out of memory");
 	if (check_balancer(cf, up) < 0)
 		return -1;
-	g->turns = up->balancer->turn != NULL && is_large_and_even(up);
+	upstream_recount(up);
 	return up->balancer->init == NULL ? 0 : up->balancer->init(cf, up);
 }
 

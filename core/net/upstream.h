@@ -21,11 +21,17 @@ struct server {
 	uint32_t max_conns, max_fails; /* 0: no limit, never */
 	uint64_t fail_timeout_ms;
 	bool down;                    /* or draining */
+	bool drain;                   /* what is under way may end, nothing new begins */
+	bool gone;                    /* has left the set: ends when nothing is under way */
 	/* private to core/net: */
 	struct lbd_str label, route;  /* name=, route=; empty: not given */
 	uint64_t slow_start_ms;
+	struct lbd_str source;        /* who brought it ("dns a.b:80"); empty: the configuration */
 	struct lbd_list idle;         /* struct idle_conn of this worker, latest first */
-	uint32_t slot;                /* in the group's shared memory */
+	_Atomic uint32_t *row;        /* requests this process has in flight; NULL: not counted */
+	struct server *next_gone;
+	uint64_t gone_ms;
+	bool owned;                   /* freed by members.c */
 };
 
 struct upstream_keepalive {
@@ -38,8 +44,14 @@ struct upstream_keepalive {
 struct lbd_upstream {
 	struct lbd_str name;
 	const struct node *node;      /* upstream block, or NULL: implicit */
-	struct server **servers;      /* primaries, then backups */
+	/*
+	 * Primaries, then backups.  Of groups whose servers change this is the process's own list,
+	 * made anew by upstream_refresh() when a set was published.  A server's index is not its
+	 * place here.
+	 */
+	struct server **servers;
 	unsigned n;
+	unsigned bound;               /* every server's index is below it; it only grows */
 	const struct lbd_balancer *balancer;
 	struct upstream_keepalive keepalive;
 	void **conf;                  /* level structs of kind UPSTREAM by slot; NULL: implicit */
@@ -73,6 +85,10 @@ void upstreams_each_zone(struct config *c, void (*fn)(void *arg, struct lbd_str 
  */
 enum { UPSTREAM_PROCESSES = 1024 };
 void upstreams_slot_set(unsigned slot);
+/* Each process: the servers of up as they were published last. Cheap when nothing has changed. */
+void upstream_refresh(struct lbd_upstream *up);
+/* Calls fn for each group, blocks and implicit ones. */
+void upstreams_each(struct config *c, void (*fn)(void *arg, struct lbd_upstream *up), void *arg);
 /* Worker: empty idle lists. */
 int upstreams_start(struct config *c, struct loop *loop);
 /*

@@ -7,7 +7,9 @@
  *	upstream_serve.c groups in the processes that use them
  *	upstream_conf.c  the directives of a block, server aside
  *	server.c         the server directive
- *	zone.c           shared memory
+ *	arena.c, zone.c  shared memory, the states of servers in it
+ *	set.c            sets of servers that are published there
+ *	members.c        the servers of this process as a set has them
  *	pick.c           who is eligible, and the choice
  *	health.c         what failures and successes do to a server
  *	budget.c         the retry budget
@@ -19,9 +21,9 @@
 
 #include <stdatomic.h>
 
+#include "core/base/map.h"
 #include "core/net/net_conf.h"
 #include "core/net/upstream.h"
-#include "core/os/shm.h"
 
 /* The core's own struct of level UPSTREAM. */
 struct upstream_conf {
@@ -44,7 +46,12 @@ struct budget {
 	} part[BUDGET_PARTS];
 };
 
+struct arena;
 struct zone;
+struct zone_segment;
+struct zone_set;
+
+enum { ZONE_SEGMENTS_MAX = 24 };
 
 struct upstream_private {
 	struct lbd_list link;          /* in net_conf.upstreams */
@@ -60,10 +67,24 @@ struct upstream_private {
 	const struct node *backup_node, *weight_node; /* first of their kind, or NULL */
 	unsigned backup_arg, weight_arg;
 
+	/* Shared memory: of zone.c alone. */
+	struct arena *arena;           /* borrowed; NULL: not shared */
+	struct zone *zone;
+	struct zone_segment *segments[ZONE_SEGMENTS_MAX]; /* those known so far */
+	struct map keys;               /* of slots: number + 1 */
+	uint32_t keys_read;            /* slots looked at */
+	uint32_t left, hand;           /* slots that servers have left; where to look first */
+	unsigned row;                  /* this process's */
+
+	/* Servers that change; set is NULL in groups where they do not. */
+	uint64_t definition;           /* of all that makes servers in the file; 0: none change */
+	struct zone_set *set;
+	uint64_t version;              /* of the set that up->servers is made of */
+	struct server **list;          /* owned: up->servers of the latest refresh */
+	struct server **by_index;      /* owned: up->bound of them, NULL where there is none */
+	struct server *gone;           /* owned: have left, but something is under way */
+
 	/* While serving. */
-	struct shm shm;
-	struct zone *zone;             /* NULL: not shared */
-	_Atomic uint32_t *in_flight;   /* this process's, by server.slot; NULL: not counted */
 	struct budget *budget;         /* NULL: none */
 	uint32_t requests;             /* of this process, not yet in the budget */
 	struct lbd_list idle;          /* struct idle_conn, most recently used first */
@@ -92,11 +113,17 @@ int upstream_block(struct lbd_conf *cf, const struct lbd_directive *d, void *con
  * memory.
  */
 bool zone_private(struct lbd_pool *pool, struct lbd_upstream *up);
-int zone_share(struct lbd_pool *pool, struct lbd_upstream *up);
-/* Requests of this process are counted in that row from now on. */
-void zone_use_row(struct upstream_private *g, unsigned slot);
-/* The process of that row has ended. */
-void zone_clear_row(struct lbd_upstream *up, unsigned slot);
+
+/* --- members.c --- */
+
+/*
+ * Makes up->servers of the set.  0, or -ENOMEM or -EAGAIN: they stay as they are.  free: all that
+ * was made so, when the group goes.
+ */
+int members_refresh(struct lbd_upstream *up);
+void members_end(struct upstream_private *g);
+/* Counts primaries and the like after up->servers has changed. */
+void upstream_recount(struct lbd_upstream *up);
 
 /* --- health.c: fails, fail_at_ms, checked_ms of a server's state --- */
 
@@ -119,5 +146,7 @@ void budget_request(struct lbd_upstream *up, uint64_t now);
 /* Makes room for picks in groups of n servers.  0 or -ENOMEM. */
 int pick_reserve(unsigned n);
 void idle_init(struct lbd_upstream *up);
+/* Closes the idle connections to a server. */
+void idle_drop_server(struct server *s);
 
 #endif

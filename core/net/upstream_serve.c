@@ -8,8 +8,13 @@
  */
 
 #include <errno.h>
+#include <stdlib.h>
 
-#include "core/net/upstream_private.h"
+#include <lbd/log.h>
+
+#include "core/base/fail.h"
+#include "core/net/inherit.h"
+#include "core/net/set.h"
 
 static const struct net_conf *current;
 
@@ -53,7 +58,7 @@ lbd_upstream_literal(struct lbd_pool *pool, struct lbd_str address, uint16_t def
 	l->private.primaries = 1;
 	l->private.single = true;
 	l->private.finished = true;
-	l->private.shm.fd = -1;
+	l->up.bound = 1;
 	idle_init(&l->up);
 	return &l->up;
 }
@@ -61,7 +66,7 @@ lbd_upstream_literal(struct lbd_pool *pool, struct lbd_str address, uint16_t def
 unsigned
 lbd_upstream_servers(const struct lbd_upstream *up)
 {
-	return up->n;
+	return up->private->up->n;
 }
 
 struct lbd_str
@@ -88,34 +93,166 @@ each_group(struct config *c, int (*fn)(struct config *c, struct lbd_upstream *up
 	return 0;
 }
 
-static int
-share_group(struct config *c, struct lbd_upstream *up)
-{
-	return zone_share(c->pool, up);
-}
-
-int
-upstreams_share(struct config *c)
-{
-	return each_group(c, share_group);
-}
-
 void
-upstreams_each_zone(struct config *c, void (*fn)(void *arg, struct lbd_str name, int fd), void *arg)
+upstreams_each(struct config *c, void (*fn)(void *arg, struct lbd_upstream *up), void *arg)
 {
 	struct net_conf *net = net_conf_of(c);
 	struct lbd_list *p, *tmp;
 
 	if (net == NULL)
 		return;
-	LBD_LIST_EACH(p, tmp, &net->upstreams) {
-		const struct upstream_private *g =
-			LBD_LIST_ITEM(p, struct upstream_private, link);
-
-		if (g->zone != NULL)
-			fn(arg, g->up->name, g->shm.fd);
-	}
+	LBD_LIST_EACH(p, tmp, &net->upstreams)
+		fn(arg, LBD_LIST_ITEM(p, struct upstream_private, link)->up);
 }
+
+/* --- shared memory: master --- */
+
+/* A name no group can have. */
+static const struct lbd_str arena_name = { "", 0 };
+
+static void
+close_arena(void *arg)
+{
+	struct net_conf *net = arg;
+
+	arena_close(net->arena);
+	net->arena = NULL;
+}
+
+/* The one before this image, or a new one; in *old one of another version, to take over from. */
+static int
+open_arena(struct arena *a, struct arena *old)
+{
+	struct inherited *p = inherit_find(INHERIT_ZONE, arena_name, 0);
+	int rc = p == NULL ? -ENOENT : arena_attach(a, p->fd);
+
+	if (rc == 0) {
+		p->taken = true;
+		return zones_open(a);
+	}
+	if (rc == -EPROTO && arena_peek(old, p->fd) == 0)
+		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
+			"the states of servers are kept in another way; those of requests in "
+			"flight begin anew");
+	return rc == -ENOENT || rc == -EPROTO || rc == -EINVAL ? arena_create(a) : rc;
+}
+
+static int
+net_arena(struct config *c, struct arena *old)
+{
+	struct net_conf *net = net_conf_of(c);
+	struct arena *a;
+	int rc;
+
+	if (net == NULL)
+		return -ENOMEM;
+	if (net->arena != NULL)
+		return 0;
+	a = lbd_pool_zalloc(c->pool, sizeof(*a));
+	if (a == NULL)
+		return -ENOMEM;
+	rc = open_arena(a, old);
+	if (rc < 0) {
+		arena_close(a);
+		return rc;
+	}
+	net->arena = a;
+	if (lbd_pool_defer(c->pool, close_arena, net))
+		return 0;
+	close_arena(net);
+	return -ENOMEM;
+}
+
+/* Lines that are equal are different servers. */
+static bool
+is_taken(void *arg, uint32_t slot)
+{
+	const uint64_t *taken = arg;
+
+	return taken[slot / 64] >> (slot % 64) & 1;
+}
+
+/* Finds the slots of the servers in the file; taken has a bit for each. */
+static int
+share_servers(struct lbd_upstream *up, uint64_t *taken, size_t room)
+{
+	for (unsigned i = 0; i < up->n; i++) {
+		struct server *s = up->servers[i];
+		uint32_t slot = 0;
+		int rc = zone_slot(up, s->pub.name, s->pub.addr, is_taken, taken, &slot);
+
+		if (rc < 0)
+			return rc;
+		if (slot >= room * 64)
+			return -ENOSPC;
+		taken[slot / 64] |= UINT64_C(1) << (slot % 64);
+		zone_slot_use(up, slot, true);
+		if (!zone_attach(up, s, slot))
+			return -ENOSPC;
+		up->bound = LBD_MAX(up->bound, slot + 1);
+	}
+	return 0;
+}
+
+static int
+share_group(struct config *c, struct lbd_upstream *up, const struct arena *old)
+{
+	struct net_conf *net = net_conf_of(c);
+	struct upstream_private *g = up->private;
+	uint64_t *taken;
+	size_t room;
+	int rc;
+
+	if (g->arena != NULL)
+		return 0;
+	rc = zone_open(c->pool, up, net->arena);
+	if (rc < 0)
+		return rc;
+	if (old->head != NULL)
+		zone_carry(up, old);
+	/* others may take slots meanwhile */
+	room = ((size_t)zone_slots(up) + up->n) / 32 + 64;
+	taken = base_zalloc(room * sizeof(uint64_t));
+	rc = taken == NULL ? -ENOMEM : share_servers(up, taken, room);
+	for (uint32_t i = 0; rc == 0 && i < LBD_MIN(room * 64, zone_slots(up)); i++)
+		if (!is_taken(taken, i))
+			zone_slot_use(up, i, false);
+	free(taken);
+	if (rc == 0 && up->balancer != NULL && up->balancer->notify != NULL)
+		up->balancer->notify(up);
+	return rc;
+}
+
+int
+upstreams_share(struct config *c)
+{
+	struct arena old = { .head = NULL };
+	struct net_conf *net = net_conf_of(c);
+	struct lbd_list *p, *tmp;
+	int rc = net_arena(c, &old);
+
+	if (rc == 0)
+		LBD_LIST_EACH(p, tmp, &net->upstreams)
+			if (rc == 0)
+				rc = share_group(c,
+					LBD_LIST_ITEM(p, struct upstream_private, link)->up, &old);
+	if (old.head != NULL) {
+		old.shm.fd = -1;
+		shm_close(&old.shm);
+	}
+	return rc;
+}
+
+void
+upstreams_each_zone(struct config *c, void (*fn)(void *arg, struct lbd_str name, int fd), void *arg)
+{
+	struct net_conf *net = net_conf_of(c);
+
+	if (net != NULL && net->arena != NULL)
+		fn(arg, arena_name, net->arena->shm.fd);
+}
+
+/* --- each process --- */
 
 static unsigned process_slot = UPSTREAM_PROCESSES;
 
@@ -123,6 +260,15 @@ void
 upstreams_slot_set(unsigned slot)
 {
 	process_slot = slot;
+}
+
+void
+upstream_refresh(struct lbd_upstream *up)
+{
+	struct upstream_private *g = up->private;
+
+	if (g->set != NULL && set_version(g->set) != g->version)
+		(void)members_refresh(g->up); /* else at the next occasion */
 }
 
 static int
@@ -138,8 +284,13 @@ start_group(struct config *c, struct lbd_upstream *up)
 int
 upstreams_start(struct config *c, struct loop *loop)
 {
+	struct net_conf *net = net_conf_of(c);
+
 	(void)loop;
-	current = net_conf_of(c);
+	current = net;
+	if (net != NULL && net->arena != NULL && process_slot < UPSTREAM_PROCESSES)
+		atomic_store_explicit(&net->arena->head->configuration[process_slot],
+			net->arena->serial, memory_order_relaxed);
 	return each_group(c, start_group);
 }
 
@@ -147,10 +298,7 @@ void
 upstreams_worker_died(struct config *c, unsigned slot)
 {
 	struct net_conf *net = net_conf_of(c);
-	struct lbd_list *p, *tmp;
 
-	if (net == NULL || slot >= UPSTREAM_PROCESSES)
-		return;
-	LBD_LIST_EACH(p, tmp, &net->upstreams)
-		zone_clear_row(LBD_LIST_ITEM(p, struct upstream_private, link)->up, slot);
+	if (net != NULL && net->arena != NULL && slot < UPSTREAM_PROCESSES)
+		zones_clear_row(net->arena, slot);
 }

@@ -1,296 +1,450 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Server states in shared memory: one region per group, known by the group's name.
+ * Server states in shared memory: what each group has of the arena.
  *
- * A region is a head, the slots of servers (a key and the state), and for each process a row with
- * the requests it has in flight at each server.  The state's own count is the sum of the rows; rows
- * exist so that the share of a process that died can be taken back.  A row has one writer.
- *
- * Regions outlive generations of workers: the master hands them to its next image by descriptor,
- * and a group of the same name goes on with what is there.
+ * A group has segments.  A segment holds the slots of servers (a key and the state), and for each
+ * process a row with the requests it has in flight at each of them.  The state's own count is the
+ * sum of the rows; rows exist so that the share of a process that died can be taken back.  A row
+ * has one writer.  A group that needs more slots gets another segment: what is there stays where it
+ * is, so that all generations count in the same place.
  *
  * A server finds its slot by key, which is its name, its address and which of equal lines it is, so
- * that it can be found by another generation with another list of servers.  There are no pointers
- * in a region, and its layout has a version; pages that nobody touches cost nothing.
+ * that it can be found by another generation with another list of servers.  The number of the slot
+ * in its group is the server's index.  Keys are read once into a map of this process, so that
+ * large groups do not take long.
  */
 
 #include <errno.h>
 
-#include <lbd/log.h>
+#include "core/net/set.h"
+#include "core/net/zone.h"
+#include "core/os/clock.h"
 
-#include "core/net/inherit.h"
-#include "core/net/upstream_private.h"
-
-#define ZONE_MAGIC UINT64_C(0x656e6f7a2d64626c) /* "lbd-zone" */
-#define ZONE_LAYOUT 1
-#define KEY_MAX 440
+#define KEY_MAX 440u
 #define ZONE_SLOTS_MAX (1u << 24)
-#define SLOTS_MIN 64u /* and 4 for each server: later generations bring others */
+#define SLOTS_MIN 16u
+/* so long nothing has known a server that left: whoever had it in hand has noticed */
+#define REUSE_AFTER_MS (60 * 1000)
+
+enum slot_use { SLOT_FREE, SLOT_CLAIMED, SLOT_USED };
 
 struct zone_slot {
-	uint32_t key_n; /* 0: free */
-	uint32_t pad;
+	_Atomic uint32_t use;         /* enum slot_use: the key can be read when it is used */
+	uint32_t key_n;
+	_Atomic uint64_t left_ms;     /* since when no set of servers has it; 0: one may have */
 	char key[KEY_MAX];
 	_Alignas(64) struct lbd_server_state state;
 };
 
-/* Apart from the rest because one is made on the stack, where some compilers do not align to 64. */
-struct zone_head {
-	uint64_t magic;
-	uint32_t layout;
-	uint32_t slots;      /* room */
-	uint32_t slot_size;
-	uint32_t rows;
-	uint64_t slots_at, rows_at, row_size; /* bytes from the beginning */
-};
-
-struct zone {
-	struct zone_head head;
-	_Alignas(64) struct budget budget;
-};
-
 _Static_assert(sizeof(struct zone_slot) % 64 == 0, "states share no cache line");
 
-static size_t
-lines(size_t n)
+struct zone_segment {
+	_Atomic uint64_t next;        /* 0: the last */
+	uint32_t base, slots;         /* number of the first, how many */
+	uint64_t row_size;
+};
+
+/* Where things begin in a segment. */
+static const uint64_t slots_at = (sizeof(struct zone_segment) + 63) & ~(uint64_t)63;
+
+static uint64_t
+lines(uint64_t n)
 {
-	return (n + 63) & ~(size_t)63;
+	return (n + 63) & ~(uint64_t)63;
+}
+
+static uint64_t
+segment_size(uint32_t slots, uint64_t slot_size)
+{
+	return slots_at + slots * slot_size +
+		UPSTREAM_PROCESSES * lines(slots * sizeof(uint32_t));
+}
+
+/* --- segments and slots --- */
+
+/* The segment of slot i, known to this process or not yet.  NULL: there is none. */
+static struct zone_segment *
+segment_of(struct upstream_private *g, uint32_t i)
+{
+	struct zone_segment *s;
+
+	for (unsigned k = 0; k < ZONE_SEGMENTS_MAX; k++) {
+		if (g->segments[k] == NULL) {
+			_Atomic uint64_t *link = k == 0 ? &g->zone->segments
+							: &g->segments[k - 1]->next;
+			uint64_t at = atomic_load_explicit(link, memory_order_acquire);
+
+			s = arena_at(g->arena, at, sizeof(*s));
+			if (s == NULL || arena_at(g->arena, at, segment_size(s->slots,
+				sizeof(struct zone_slot))) == NULL)
+				return NULL;
+			g->segments[k] = s;
+		}
+		s = g->segments[k];
+		if (i - s->base < s->slots)
+			return s;
+	}
+	return NULL;
 }
 
 static struct zone_slot *
-zone_slot(struct zone *z, uint32_t i)
+slot_at(struct upstream_private *g, uint32_t i)
 {
-	return (struct zone_slot *)(void *)((char *)z + z->head.slots_at) + i;
+	struct zone_segment *s = segment_of(g, i);
+
+	return s == NULL ? NULL
+		: (struct zone_slot *)(void *)((char *)s + slots_at) + (i - s->base);
 }
 
 static _Atomic uint32_t *
-zone_row(struct zone *z, unsigned process)
+row_of(struct upstream_private *g, uint32_t i, unsigned process)
 {
-	uint64_t at = z->head.rows_at + process * z->head.row_size;
+	struct zone_segment *s = segment_of(g, i);
+	char *row;
 
-	return (_Atomic uint32_t *)(void *)((char *)z + at);
+	if (s == NULL || process >= UPSTREAM_PROCESSES)
+		return NULL;
+	row = (char *)s + slots_at + s->slots * sizeof(struct zone_slot) + process * s->row_size;
+	return (_Atomic uint32_t *)(void *)row + (i - s->base);
 }
 
-/* --- a region --- */
-
-static size_t
-zone_layout(struct zone_head *z, uint32_t slots)
+/* One more segment behind the last, of at least that many slots.  Another may come first. */
+static bool
+segment_add(struct upstream_private *g, uint32_t slots)
 {
-	z->magic = ZONE_MAGIC;
-	z->layout = ZONE_LAYOUT;
-	z->slots = slots;
-	z->slot_size = sizeof(struct zone_slot);
-	z->rows = UPSTREAM_PROCESSES;
-	z->slots_at = lines(sizeof(struct zone));
-	z->rows_at = z->slots_at + (uint64_t)z->slots * sizeof(struct zone_slot);
-	z->row_size = lines(z->slots * sizeof(uint32_t));
-	return z->rows_at + z->rows * z->row_size;
-}
+	_Atomic uint64_t *link = &g->zone->segments;
+	uint64_t at, none = 0;
+	uint32_t base = 0;
+	struct zone_segment *s;
 
-static void
-zone_close(void *arg)
-{
-	struct upstream_private *g = arg;
-
-	g->zone = NULL;
-	shm_close(&g->shm);
-}
-
-static int
-zone_create(struct lbd_pool *pool, struct lbd_upstream *up)
-{
-	struct upstream_private *g = up->private;
-	struct lbd_str name =
-		lbd_pool_printf(pool, "lbd-upstream-%.*s", LBD_FMT(lbd_str_head(up->name, 200)));
-	struct zone_head head = { 0 };
-	size_t size = zone_layout(&head, LBD_MAX(SLOTS_MIN, up->n * 4));
-	int rc;
-
-	if (name.p == NULL)
-		return -ENOMEM;
-	rc = shm_create(&g->shm, name.p, size);
-	if (rc < 0)
-		return rc;
-	if (!lbd_pool_defer(pool, zone_close, g)) {
-		shm_close(&g->shm);
-		return -ENOMEM;
+	(void)segment_of(g, UINT32_MAX); /* get to know all */
+	for (unsigned k = 0; k < ZONE_SEGMENTS_MAX && g->segments[k] != NULL; k++) {
+		link = &g->segments[k]->next;
+		base = g->segments[k]->base + g->segments[k]->slots;
+		if (k == ZONE_SEGMENTS_MAX - 1)
+			return false;
 	}
-	g->zone = g->shm.p;
-	g->zone->head = head; /* the rest is zero */
+	slots = LBD_MAX(LBD_MAX(slots, SLOTS_MIN), base);
+	slots = (slots + SLOTS_MIN - 1) / SLOTS_MIN * SLOTS_MIN;
+	if (slots > ZONE_SLOTS_MAX - base)
+		return false;
+	at = arena_alloc(g->arena, segment_size(slots, sizeof(struct zone_slot)));
+	s = arena_at(g->arena, at, segment_size(slots, sizeof(struct zone_slot)));
+	if (s == NULL)
+		return false;
+	s->base = base;
+	s->slots = slots;
+	s->row_size = lines(slots * sizeof(uint32_t));
+	(void)atomic_compare_exchange_strong_explicit(link, &none, at, memory_order_release,
+		memory_order_relaxed);
+	return true;
+}
+
+/* Slots that were ever given out; each is below zone->taken, but may not be ready. */
+static uint32_t
+slots_taken(const struct upstream_private *g)
+{
+	return LBD_MIN(atomic_load_explicit(&g->zone->taken, memory_order_acquire),
+		ZONE_SLOTS_MAX);
+}
+
+/* Reads the keys that came since the last time.  False without memory. */
+static bool
+read_keys(struct upstream_private *g)
+{
+	uint32_t taken = slots_taken(g);
+
+	for (; g->keys_read < taken; g->keys_read++) {
+		struct zone_slot *slot = slot_at(g, g->keys_read);
+
+		if (slot == NULL)
+			break;
+		if (atomic_load_explicit(&slot->use, memory_order_acquire) != SLOT_USED ||
+			slot->key_n > KEY_MAX)
+			continue;
+		if (map_put(&g->keys, lbd_str(slot->key, slot->key_n),
+			    (void *)(uintptr_t)(g->keys_read + 1)) < 0)
+			return false;
+	}
+	return true;
+}
+
+/* 0 and *i, -ENOENT or -ENOMEM. */
+static int
+slot_find(struct upstream_private *g, struct lbd_str key, uint32_t *i)
+{
+	void *found;
+
+	if (!read_keys(g))
+		return -ENOMEM;
+	found = map_get(&g->keys, key);
+	if (found == NULL)
+		return -ENOENT;
+	*i = (uint32_t)(uintptr_t)found - 1;
+	return 0;
+}
+
+/* --- slots for new servers --- */
+
+static bool
+row_is_empty(struct upstream_private *g, uint32_t i)
+{
+	for (unsigned k = 0; k < UPSTREAM_PROCESSES; k++)
+		if (atomic_load_explicit(&g->arena->head->configuration[k],
+			memory_order_relaxed) != 0 &&
+			atomic_load_explicit(row_of(g, i, k), memory_order_relaxed) != 0)
+			return false;
+	return true;
+}
+
+/* Nobody has that server any more, for long enough. */
+static bool
+slot_is_over(struct upstream_private *g, uint32_t i, uint64_t now)
+{
+	struct zone_slot *slot = slot_at(g, i);
+	uint64_t left;
+
+	if (slot == NULL || atomic_load_explicit(&slot->use, memory_order_acquire) != SLOT_USED)
+		return false;
+	left = atomic_load_explicit(&slot->left_ms, memory_order_relaxed);
+	return left != 0 && now > left && now - left >= REUSE_AFTER_MS &&
+		atomic_load_explicit(&slot->state.in_flight, memory_order_relaxed) == 0 &&
+		row_is_empty(g, i);
+}
+
+/* One that a server left.  Only while one configuration is served: others know other servers. */
+static bool
+slot_reuse(struct upstream_private *g, uint32_t *out)
+{
+	uint64_t now = clock_ms();
+	uint32_t taken, n;
+
+	if (g->left == 0 || !arena_is_alone(g->arena))
+		return false;
+	taken = LBD_MIN(slots_taken(g), g->keys_read);
+	for (n = 0; n < taken; n++, g->hand++) {
+		uint32_t i = g->hand % taken, used = SLOT_USED;
+		struct zone_slot *slot;
+
+		if (!slot_is_over(g, i, now) ||
+			(i < g->up->bound && g->by_index != NULL && g->by_index[i] != NULL))
+			continue;
+		slot = slot_at(g, i);
+		if (!atomic_compare_exchange_strong_explicit(&slot->use, &used, SLOT_CLAIMED,
+			memory_order_relaxed, memory_order_relaxed))
+			continue;
+		map_remove(&g->keys, lbd_str(slot->key, LBD_MIN(slot->key_n, KEY_MAX)));
+		memset(&slot->state, 0, sizeof(slot->state));
+		g->left--;
+		*out = i;
+		return true;
+	}
+	g->left = 0; /* until another server leaves */
+	return false;
+}
+
+/* One that nobody ever had.  A number whose owner dies before it is used stays unused. */
+static bool
+slot_new(struct upstream_private *g, uint32_t *out)
+{
+	uint32_t i = atomic_fetch_add_explicit(&g->zone->taken, 1, memory_order_relaxed);
+
+	while (slot_at(g, i) == NULL)
+		if (i >= ZONE_SLOTS_MAX || !segment_add(g, i + 1))
+			return false;
+	*out = i;
+	return true;
+}
+
+/* The slot of key, or one made its own.  0, -ENOMEM or -ENOSPC. */
+static int
+slot_get(struct upstream_private *g, struct lbd_str key, uint32_t *out)
+{
+	int rc = slot_find(g, key, out);
+	struct zone_slot *slot;
+
+	if (rc != -ENOENT)
+		return rc;
+	if (!slot_reuse(g, out) && !slot_new(g, out))
+		return -ENOSPC;
+	slot = slot_at(g, *out);
+	memcpy(slot->key, key.p, key.n);
+	slot->key_n = (uint32_t)key.n;
+	atomic_store_explicit(&slot->left_ms, 0, memory_order_relaxed);
+	atomic_store_explicit(&slot->use, SLOT_USED, memory_order_release);
+	if (*out < g->keys_read &&
+		map_put(&g->keys, lbd_str(slot->key, slot->key_n),
+			(void *)(uintptr_t)(*out + 1)) < 0)
+		return -ENOMEM;
 	return 0;
 }
 
 /* --- a server's slot --- */
 
 static struct lbd_str
-server_key(char *buf, const struct lbd_upstream *up, const struct server *s)
+server_key(char *buf, struct lbd_str name, struct lbd_str addr, unsigned twin)
 {
-	char number[20];
-	unsigned i, twin = 0;
-	size_t n;
+	size_t n = LBD_MIN(name.n, (size_t)256);
 
-	for (i = 0; i < s->pub.index; i++) {
-		twin += lbd_str_eq(up->servers[i]->pub.name, s->pub.name) &&
-			lbd_str_eq(up->servers[i]->pub.addr, s->pub.addr);
-	}
-	n = LBD_MIN(s->pub.name.n, (size_t)256);
-	memcpy(buf, s->pub.name.p, n);
+	memcpy(buf, name.p, n);
 	buf[n++] = ' ';
-	memcpy(buf + n, s->pub.addr.p, s->pub.addr.n); /* ADDR_TEXT_MAX at most */
-	n += s->pub.addr.n;
+	if (addr.n > 0)
+		memcpy(buf + n, addr.p, addr.n); /* ADDR_TEXT_MAX at most */
+	n += addr.n;
 	buf[n++] = ' ';
-	i = (unsigned)lbd_u64_to_str(twin, number);
-	memcpy(buf + n, number, i);
-	return lbd_str(buf, n + i);
+	n += lbd_u64_to_str(twin, buf + n);
+	return lbd_str(buf, n);
 }
 
 _Static_assert(KEY_MAX >= 256 + 2 + ADDR_TEXT_MAX + 20, "the longest key must fit");
 
-/* The slot of key, or a free one made its own.  -ENOSPC. */
-static int
-slot_get(struct zone *z, struct lbd_str key)
-{
-	uint32_t i;
-
-	for (i = 0; i < z->head.slots; i++) {
-		struct zone_slot *slot = zone_slot(z, i);
-
-		if (slot->key_n == 0) {
-			memcpy(slot->key, key.p, key.n);
-			slot->key_n = (uint32_t)key.n;
-			return (int)i;
-		}
-		if (lbd_str_eq(lbd_str(slot->key, slot->key_n), key))
-			return (int)i;
-	}
-	return -ENOSPC;
-}
-
-/* --- a region of the image before --- */
-
-/* False: of a version with another layout, or damaged. */
-static bool
-zone_is_sane(const struct shm *shm)
-{
-	const struct zone *z = shm->p;
-	struct zone_head want = { 0 };
-
-	if (shm->size < sizeof(*z) || z->head.magic != ZONE_MAGIC ||
-		z->head.layout != ZONE_LAYOUT || z->head.slots == 0 ||
-		z->head.slots > ZONE_SLOTS_MAX)
-		return false;
-	return zone_layout(&want, z->head.slots) <= shm->size &&
-		z->head.slot_size == want.slot_size && z->head.rows == want.rows &&
-		z->head.slots_at == want.slots_at && z->head.rows_at == want.rows_at &&
-		z->head.row_size == want.row_size;
-}
-
-static struct zone_slot *
-slot_find(struct zone *z, struct lbd_str key)
-{
-	for (uint32_t i = 0; i < z->head.slots && zone_slot(z, i)->key_n > 0; i++) {
-		struct zone_slot *slot = zone_slot(z, i);
-
-		if (lbd_str_eq(lbd_str(slot->key, LBD_MIN(slot->key_n, (uint32_t)KEY_MAX)), key))
-			return slot;
-	}
-	return NULL;
-}
-
-/* Is there a slot for each server, those of other generations left alone? */
-static bool
-zone_has_room(struct zone *z, const struct lbd_upstream *up)
+int
+zone_slot(struct lbd_upstream *up, struct lbd_str name, struct lbd_str addr,
+	bool (*is_taken)(void *arg, uint32_t slot), void *arg, uint32_t *out)
 {
 	char buf[KEY_MAX];
-	uint32_t used = 0;
-	unsigned i, missing = 0;
+	unsigned twin = 0;
+	int rc;
 
-	while (used < z->head.slots && zone_slot(z, used)->key_n > 0)
-		used++;
-	for (i = 0; i < up->n; i++)
-		missing += slot_find(z, server_key(buf, up, up->servers[i])) == NULL;
-	return missing <= z->head.slots - used;
-}
-
-/*
- * What is known of the servers goes on in a larger region.  Requests in flight do not: they end in
- * the old one, with the generation that has them.
- */
-static void
-zone_carry(struct zone *from, struct lbd_upstream *up)
-{
-	struct zone *z = up->private->zone;
-	char buf[KEY_MAX];
-	unsigned i;
-
-	memcpy(&z->budget, &from->budget, sizeof(z->budget));
-	for (i = 0; i < up->n; i++) {
-		struct lbd_str key = server_key(buf, up, up->servers[i]);
-		struct zone_slot *old = slot_find(from, key);
-		int at = old == NULL ? -ENOENT : slot_get(z, key);
-
-		if (at < 0)
-			continue;
-		memcpy(&zone_slot(z, (uint32_t)at)->state, &old->state, sizeof(old->state));
-		atomic_store_explicit(&zone_slot(z, (uint32_t)at)->state.in_flight, 0,
-			memory_order_relaxed);
-	}
-}
-
-/* The inherited region when it fits, else a new one with what the old one knows. */
-static int
-zone_renew(struct lbd_pool *pool, struct lbd_upstream *up, struct inherited *p)
-{
-	struct upstream_private *g = up->private;
-	struct shm old;
-	bool sane;
-	int rc = shm_attach(&old, p->fd);
-
-	sane = rc == 0 && zone_is_sane(&old);
-	if (sane && zone_has_room(old.p, up)) {
-		if (!lbd_pool_defer(pool, zone_close, g)) {
-			old.fd = -1; /* still the table's */
-			shm_close(&old);
-			return -ENOMEM;
-		}
-		g->shm = old;
-		g->zone = old.p;
-		p->taken = true;
-		return 0;
-	}
-	if (!sane)
-		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
-			"upstream \"%.*s\": the states of its servers are kept in another way; "
-			"they begin anew", LBD_FMT(up->name));
-	rc = zone_create(pool, up);
-	if (rc == 0 && sane)
-		zone_carry(old.p, up);
-	old.fd = -1;
-	shm_close(&old);
+	do
+		rc = slot_get(up->private, server_key(buf, name, addr, twin++), out);
+	while (rc == 0 && is_taken(arg, *out));
 	return rc;
 }
 
-static int
-zone_open(struct lbd_pool *pool, struct lbd_upstream *up)
+void
+zone_slot_use(struct lbd_upstream *up, uint32_t i, bool used)
 {
-	struct inherited *p = inherit_find(INHERIT_ZONE, up->name, 0);
+	struct upstream_private *g = up->private;
+	struct zone_slot *slot = slot_at(g, i);
 
-	return p != NULL ? zone_renew(pool, up, p) : zone_create(pool, up);
+	if (slot == NULL)
+		return;
+	if (used)
+		atomic_store_explicit(&slot->left_ms, 0, memory_order_relaxed);
+	else if (atomic_load_explicit(&slot->use, memory_order_relaxed) == SLOT_USED &&
+		atomic_load_explicit(&slot->left_ms, memory_order_relaxed) == 0) {
+		atomic_store_explicit(&slot->left_ms, LBD_MAX(clock_ms(), (uint64_t)1),
+			memory_order_relaxed);
+		g->left++;
+	}
+}
+
+uint32_t
+zone_slots(struct lbd_upstream *up)
+{
+	return slots_taken(up->private);
+}
+
+bool
+zone_attach(struct lbd_upstream *up, struct server *s, uint32_t i)
+{
+	struct upstream_private *g = up->private;
+	struct zone_slot *slot = slot_at(g, i);
+
+	if (slot == NULL)
+		return false;
+	s->pub.index = i;
+	s->pub.state = &slot->state;
+	s->row = row_of(g, i, g->row);
+	return true;
+}
+
+/* --- groups --- */
+
+static struct zone *
+group_new(struct arena *a, struct lbd_str name)
+{
+	uint64_t at = arena_alloc(a, sizeof(struct zone) + name.n);
+	struct zone *z = arena_at(a, at, sizeof(struct zone) + name.n);
+	uint64_t first;
+
+	if (z == NULL)
+		return NULL;
+	memcpy(z->name, name.p, name.n);
+	z->name_n = (uint32_t)name.n;
+	if (map_put(&a->by_name, lbd_str(z->name, z->name_n), z) < 0)
+		return NULL;
+	first = atomic_load_explicit(&a->head->groups, memory_order_relaxed);
+	do
+		atomic_store_explicit(&z->next, first, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(&a->head->groups, &first, at,
+		memory_order_release, memory_order_relaxed));
+	return z;
+}
+
+static struct zone *
+zone_next(const struct arena *a, const struct zone *z)
+{
+	const _Atomic uint64_t *link = z == NULL ? &a->head->groups : &z->next;
+
+	z = arena_at(a, atomic_load_explicit(link, memory_order_acquire), sizeof(*z));
+	return z == NULL || arena_at(a, (uint64_t)((const char *)z - (const char *)a->shm.p),
+		sizeof(*z) + z->name_n) == NULL ? NULL : (struct zone *)(uintptr_t)z;
 }
 
 static int
-server_attach(struct lbd_upstream *up, struct server *s)
+read_names(struct arena *a)
 {
-	char buf[KEY_MAX];
-	struct zone *z = up->private->zone;
-	int i = slot_get(z, server_key(buf, up, s));
+	int rc = 0;
 
-	if (i < 0)
-		return i;
-	s->slot = (uint32_t)i;
-	s->pub.state = &zone_slot(z, s->slot)->state;
-	return 0;
+	for (struct zone *z = NULL; rc == 0 && (z = zone_next(a, z)) != NULL;)
+		if (map_get(&a->by_name, lbd_str(z->name, z->name_n)) == NULL)
+			rc = map_put(&a->by_name, lbd_str(z->name, z->name_n), z);
+	return rc;
+}
+
+static void
+group_close(void *arg)
+{
+	struct upstream_private *g = arg;
+
+	members_end(g);
+	map_free(&g->keys);
+	g->zone = NULL;
+	g->arena = NULL;
+}
+
+/* --- a memory of another version: what is known of servers, but not what is in flight --- */
+
+static void
+carry_slot(struct upstream_private *g, const struct zone_slot *old, uint32_t state_size)
+{
+	struct lbd_str key = lbd_str(old->key, old->key_n);
+	struct zone_slot *slot;
+	uint32_t i;
+
+	if (old->use != SLOT_USED || key.n > KEY_MAX || slot_get(g, key, &i) < 0)
+		return;
+	slot = slot_at(g, i);
+	memcpy(&slot->state, &old->state, LBD_MIN((size_t)state_size, sizeof(slot->state)));
+	atomic_store_explicit(&slot->state.in_flight, 0, memory_order_relaxed);
+}
+
+static void
+carry_group(struct upstream_private *g, const struct arena *from, const struct zone *old)
+{
+	uint64_t size = lines(offsetof(struct zone_slot, state) + from->head->state_size);
+	uint64_t at = old->segments;
+	const struct zone_segment *s;
+
+	memcpy(&g->zone->budget, &old->budget, sizeof(old->budget));
+	while ((s = arena_at(from, at, sizeof(*s))) != NULL &&
+		arena_at(from, at, segment_size(s->slots, size)) != NULL) {
+		for (uint32_t i = 0; i < s->slots && s->base + i < old->taken; i++)
+			carry_slot(g, (const void *)((const char *)s + slots_at + i * size),
+				from->head->state_size);
+		at = s->next;
+	}
+}
+
+void
+zone_carry(struct lbd_upstream *up, const struct arena *from)
+{
+	for (const struct zone *old = NULL; (old = zone_next(from, old)) != NULL;)
+		if (lbd_str_eq(lbd_str(old->name, old->name_n), up->name))
+			carry_group(up->private, from, old);
 }
 
 /* --- for the others --- */
@@ -301,29 +455,50 @@ zone_private(struct lbd_pool *pool, struct lbd_upstream *up)
 	struct lbd_server_state *states = lbd_pool_zalloc(pool, up->n * sizeof(*states));
 	unsigned i;
 
-	for (i = 0; states != NULL && i < up->n; i++)
+	for (i = 0; states != NULL && i < up->n; i++) {
 		up->servers[i]->pub.state = &states[i];
+		up->servers[i]->pub.index = i;
+	}
+	up->bound = up->n;
 	return states != NULL;
 }
 
 int
-zone_share(struct lbd_pool *pool, struct lbd_upstream *up)
+zones_open(struct arena *a)
+{
+	return read_names(a);
+}
+
+int
+zone_open(struct lbd_pool *pool, struct lbd_upstream *up, struct arena *a)
 {
 	struct upstream_private *g = up->private;
-	unsigned i;
-	int rc = g->zone != NULL ? 0 : zone_open(pool, up);
+	uint32_t slots = up->n + up->n / 4;
 
-	for (i = 0; rc == 0 && i < up->n; i++)
-		rc = server_attach(up, up->servers[i]);
-	if (rc == 0)
-		g->budget = &g->zone->budget;
-	return rc;
+	g->arena = a;
+	g->row = UPSTREAM_PROCESSES;
+	g->left = 1; /* there may be slots that servers left */
+	(void)map_init(&g->keys, false);
+	if (!lbd_pool_defer(pool, group_close, g)) {
+		g->arena = NULL;
+		return -ENOMEM;
+	}
+	g->zone = map_get(&a->by_name, up->name);
+	if (g->zone == NULL)
+		g->zone = group_new(a, up->name);
+	if (g->zone == NULL || (segment_of(g, 0) == NULL && !segment_add(g, slots)))
+		return -ENOMEM;
+	g->budget = &g->zone->budget;
+	return 0;
 }
 
 void
-zone_use_row(struct upstream_private *g, unsigned slot)
+zone_use_row(struct upstream_private *g, unsigned process)
 {
-	g->in_flight = g->zone == NULL ? NULL : zone_row(g->zone, slot);
+	g->row = process;
+	for (unsigned i = 0; i < g->up->n; i++)
+		g->up->servers[i]->row = g->zone == NULL ? NULL
+			: row_of(g, g->up->servers[i]->pub.index, process);
 }
 
 /*
@@ -340,19 +515,40 @@ take_back(struct lbd_server_state *st, uint32_t n)
 		;
 }
 
-void
-zone_clear_row(struct lbd_upstream *up, unsigned slot)
+/* What was never taken is not looked at: it would become pages of memory. */
+static void
+clear_row(struct zone_segment *s, uint32_t taken, unsigned process)
 {
-	struct zone *z = up->private->zone;
-	_Atomic uint32_t *row;
-	uint32_t i, n;
+	uint32_t n_slots = taken <= s->base ? 0 : LBD_MIN(s->slots, taken - s->base);
+	struct zone_slot *slot = (struct zone_slot *)(void *)((char *)s + slots_at);
+	_Atomic uint32_t *row = (_Atomic uint32_t *)(void *)((char *)(slot + s->slots) +
+		process * s->row_size);
 
-	if (z == NULL)
-		return;
-	row = zone_row(z, slot);
-	for (i = 0; i < z->head.slots && zone_slot(z, i)->key_n > 0; i++) {
+	for (uint32_t i = 0; i < n_slots; i++, slot++) {
+		uint32_t n;
+
+		if (atomic_load_explicit(&slot->use, memory_order_acquire) == SLOT_FREE)
+			continue;
 		n = atomic_exchange_explicit(&row[i], 0, memory_order_relaxed);
 		if (n > 0)
-			take_back(&zone_slot(z, i)->state, n);
+			take_back(&slot->state, n);
 	}
+}
+
+void
+zones_clear_row(struct arena *a, unsigned process)
+{
+	struct zone_segment *s;
+
+	for (struct zone *z = NULL; (z = zone_next(a, z)) != NULL;) {
+		uint64_t at = atomic_load_explicit(&z->segments, memory_order_acquire);
+
+		while ((s = arena_at(a, at, sizeof(*s))) != NULL) {
+			clear_row(s, atomic_load_explicit(&z->taken, memory_order_relaxed),
+				process);
+			at = atomic_load_explicit(&s->next, memory_order_acquire);
+		}
+		sets_release(a, z, process);
+	}
+	atomic_store_explicit(&a->head->configuration[process], 0, memory_order_relaxed);
 }

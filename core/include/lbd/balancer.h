@@ -57,7 +57,11 @@ struct lbd_balancer {
 	/* Exactly once per pick() or turn(), after lbd_pick_done().  May be NULL. */
 	void (*done)(struct lbd_upstream *up, struct lbd_server *s, enum lbd_pick_outcome outcome,
 		uint64_t took_ms);
-	/* The server set or states changed.  May be NULL. */
+	/*
+	 * In any process, between picks: the set of servers, an index or a weight has changed.  No
+	 * pointer to a server from before is valid after it.  There may be no server at all.  May
+	 * be NULL.
+	 */
 	void (*notify)(struct lbd_upstream *up);
 	void (*free)(struct lbd_upstream *up);
 };

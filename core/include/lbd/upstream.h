@@ -31,7 +31,8 @@ struct lbd_server {
 	/* as written in the configuration, with port: "10.0.0.7:80", "unix:/run/x" */
 	struct lbd_str name;
 	struct lbd_str addr;    /* the address: differs from name when that is a host name */
-	uint32_t index;         /* in the group */
+	/* its own place in the group, for as long as it is in it; not its place in any list */
+	uint32_t index;
 	uint32_t weight;        /* configured; candidates have 1 or more */
 	bool backup;
 	struct lbd_server_state *state; /* shared by all workers */
@@ -66,12 +67,13 @@ struct lbd_pick {
 	/* exchange or session, for methods that hash something of it; may be NULL */
 	void *subject;
 	const char *why;                /* "wrr", "backup", "last_resort", ... for $upstream_pick */
-	/* bit per server; first_tried or from pool; NULL while nothing was tried */
+	/* bit per index below bound; first_tried or from pool; NULL while nothing was tried */
 	uint64_t *tried;
 	/* is all there is to tried in groups of up to 64 servers: do not copy a pick */
 	uint64_t first_tried;
 	uint64_t start_ms;              /* of the current choice */
 	uint32_t tries;                 /* servers chosen so far */
+	uint32_t bound;                 /* of tried; servers beyond are not for this pick */
 	bool backups;                   /* this choice is among the backup servers */
 	bool last_resort;               /* this choice is nobody's but the last resort's */
 	bool last_resort_used;          /* once per pick */
