@@ -94,7 +94,6 @@ static const struct reason reasons[] = {
 	{ "proxy_ssl_*", PLANNED_IN("tls") },
 	{ "proxy_store*", PLANNED_IN("cache") },
 	{ "proxy_tunnel_close_delay", PLANNED },
-	{ "queue", PLANNED },
 	{ "quic_*", PLANNED },
 	{ "random", PLANNED_IN("lb_random") },
 	{ "read_ahead", PLANNED_IN("static") },

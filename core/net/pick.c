@@ -149,10 +149,12 @@ count_in(const struct server *s)
 }
 
 static void
-count_out(const struct server *s)
+count_out(const struct lbd_upstream *up, const struct server *s)
 {
 	atomic_fetch_sub_explicit(&s->pub.state->in_flight, 1, memory_order_relaxed);
 	row_add(s, UINT32_MAX);
+	if (up->private->queue.shared != NULL)
+		queue_released(up->private);
 }
 
 static bool
@@ -165,7 +167,7 @@ claim(const struct lbd_pick *p, struct server *s, uint64_t now, bool force)
 	}
 	if (server_begin(p->upstream, s, now, force))
 		return true;
-	count_out(s);
+	count_out(p->upstream, s);
 	return false;
 }
 
@@ -255,6 +257,17 @@ longest_failed(const struct lbd_pick *p, uint64_t now)
 	return best;
 }
 
+/* Somebody could serve this, had he room. */
+static bool
+is_busy(const struct lbd_pick *p, uint64_t now)
+{
+	for (unsigned i = 0; i < p->upstream->n; i++) {
+		if (obstacle_of(p, p->upstream->servers[i], now) == OBSTACLE_BUSY)
+			return true;
+	}
+	return false;
+}
+
 static struct server *
 choose_last_resort(struct lbd_pick *p, uint64_t now)
 {
@@ -304,31 +317,40 @@ lbd_pick_init(struct lbd_pick *p, struct lbd_upstream *up, struct lbd_pool *pool
 	up = up->private->up; /* the group itself: a copy knows no servers that came later */
 	if (LBD_UNLIKELY(up->private->set != NULL))
 		upstream_refresh(up);
-	*p = (struct lbd_pick){ .upstream = up, .pool = pool, .subject = subject };
+	*p = (struct lbd_pick){
+		.upstream = up, .pool = pool, .subject = subject, .queued_ms = -1
+	};
 }
 
-struct lbd_server *
-lbd_pick_next(struct lbd_pick *p)
+bool
+pick_try(struct lbd_pick *p)
 {
 	uint64_t now = clock_ms();
 	struct server *s;
 
-	lbd_pick_done(p, LBD_PICK_UNCOUNTED);
 	if (pick_reserve(p->upstream->n) < 0)
-		return NULL;
+		return false;
 	s = choose(p, now);
+	p->busy = s == NULL && is_busy(p, now);
 	if (s == NULL)
-		return NULL;
+		return false;
 	p->server = &s->pub;
 	p->start_ms = now;
 	if (p->tries++ == 0)
 		budget_request(p->upstream, now);
 	atomic_fetch_add_explicit(&s->pub.state->requests, 1, memory_order_relaxed);
-	if (!note_tried(p, &s->pub)) {
-		lbd_pick_done(p, LBD_PICK_UNCOUNTED);
-		return NULL;
-	}
-	return p->server;
+	if (note_tried(p, &s->pub))
+		return true;
+	lbd_pick_done(p, LBD_PICK_UNCOUNTED);
+	return false;
+}
+
+struct lbd_server *
+lbd_pick_next(struct lbd_pick *p)
+{
+	lbd_pick_done(p, LBD_PICK_UNCOUNTED);
+	p->busy = queue_is_waiting(p->upstream->private);
+	return !p->busy && pick_try(p) ? p->server : NULL;
 }
 
 void
@@ -338,12 +360,14 @@ lbd_pick_done(struct lbd_pick *p, enum lbd_pick_outcome outcome)
 	struct lbd_server *s = p->server;
 	uint64_t now;
 
+	if (p->wait != NULL)
+		queue_cancel(p);
 	if (s == NULL)
 		return;
 	p->server = NULL;
 	now = clock_ms();
 	server_ended(up, server_of(s), outcome, now);
-	count_out(server_of(s));
+	count_out(up, server_of(s));
 	if (up->balancer != NULL && up->balancer->done != NULL && !p->last_resort)
 		up->balancer->done(up, s, outcome, now - p->start_ms);
 }

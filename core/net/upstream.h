@@ -96,6 +96,8 @@ int upstreams_start(struct config *c, struct loop *loop);
  * slot is used again.
  */
 void upstreams_worker_died(struct config *c, unsigned slot);
+/* The process is about to end: closes what is open for those that wait for a server. */
+void upstreams_close_queues(struct config *c);
 /* Closes all idle server connections (QUIT). */
 void upstreams_close_idle(void);
 

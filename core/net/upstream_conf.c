@@ -12,6 +12,7 @@
 #include "core/net/upstream_private.h"
 
 #define ZONE_SIZE_MIN (32 * 1024)
+#define QUEUE_TIMEOUT_MS (60 * 1000)
 
 /* As the table below has them: for groups without a block. */
 const struct upstream_conf upstream_conf_default = {
@@ -116,6 +117,30 @@ set_retry_budget(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 	return 0;
 }
 
+static int
+set_queue(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
+{
+	static const char *const words[] = { "timeout=", NULL };
+	struct upstream_conf *u = conf;
+	struct lbd_str value;
+	int64_t n;
+
+	(void)d;
+	if (lbd_conf_int(cf, 1, lbd_conf_arg(cf, 1), 1, 1000000, &n) < 0)
+		return -1;
+	u->queue = (uint32_t)n;
+	u->queue_timeout_ms = QUEUE_TIMEOUT_MS;
+	if (lbd_conf_argc(cf) < 3)
+		return 0;
+	if (!lbd_conf_param(cf, 2, "timeout", &value))
+		return unknown_word(cf, 2, words);
+	if (lbd_conf_msec(cf, 2, value, &u->queue_timeout_ms) < 0)
+		return -1;
+	if (u->queue_timeout_ms == 0)
+		return lbd_conf_error(cf, 2, "\"timeout\" is 0; allowed are 1ms and more");
+	return 0;
+}
+
 static const struct lbd_enum no_live_words[] = {
 	{ "fail", NO_LIVE_FAIL },
 	{ "last_resort", NO_LIVE_LAST_RESORT },
@@ -195,6 +220,14 @@ const struct lbd_directive upstream_directives[] = {
 	  .max_args = 1,
 	  .syntax = "time",
 	  .help = "accepted; names are looked up when the configuration is read" },
+	{ .name = "queue",
+	  .where = LBD_UPSTREAM,
+	  .type = LBD_T_CUSTOM,
+	  .min_args = 1,
+	  .max_args = 2,
+	  .set = set_queue,
+	  .syntax = "number [timeout=time]",
+	  .help = "requests that wait while all servers have max_conns of them" },
 	{ .name = "no_live_action",
 	  .where = LBD_UPSTREAM,
 	  .type = LBD_T_ENUM,

@@ -13,6 +13,7 @@
  *	pick.c           who is eligible, and the choice
  *	health.c         what failures and successes do to a server
  *	budget.c         the retry budget
+ *	queue.c          requests that wait for room at a server
  *	idle.c           connections kept for reuse
  */
 
@@ -24,6 +25,7 @@
 #include "core/base/map.h"
 #include "core/net/net_conf.h"
 #include "core/net/upstream.h"
+#include "core/net/wake.h"
 
 /* The core's own struct of level UPSTREAM. */
 struct upstream_conf {
@@ -33,6 +35,8 @@ struct upstream_conf {
 	uint32_t budget_percent;       /* hundredths; 10000: no limit */
 	uint32_t budget_min;           /* retries a second */
 	uint64_t budget_interval_ms;
+	uint32_t queue;                /* requests that may wait; 0: none */
+	uint64_t queue_timeout_ms;
 };
 
 enum no_live_action { NO_LIVE_FAIL, NO_LIVE_LAST_RESORT };
@@ -44,6 +48,30 @@ struct budget {
 		_Atomic uint64_t at; /* number of this share of time; 0: never used */
 		_Atomic uint32_t requests, retries;
 	} part[BUDGET_PARTS];
+};
+
+/* Who waits for room at a server, see queue.c; shared by all processes.  A row has one writer. */
+struct queue_row {
+	_Atomic uint64_t oldest;       /* ticket; 0: nobody waits there */
+	_Atomic uint32_t waiting;      /* its share of queue_zone.waiting */
+	uint32_t pad;
+};
+struct queue_zone {
+	_Atomic uint64_t tickets;      /* drawn so far */
+	_Atomic uint64_t token;        /* for core/net/wake.h; 0: none yet */
+	_Atomic uint32_t waiting;
+	_Atomic uint32_t rows;         /* that were ever used */
+	struct queue_row row[UPSTREAM_PROCESSES];
+};
+
+/* Those that wait in this process. */
+struct queue {
+	struct queue_zone *shared;     /* NULL: no queue */
+	unsigned process;              /* row */
+	struct lbd_list waits;         /* struct lbd_pick_wait, oldest first */
+	struct timer timer;
+	struct deferred serve;
+	struct wake wake;
 };
 
 struct arena;
@@ -87,6 +115,7 @@ struct upstream_private {
 	/* While serving. */
 	struct budget *budget;         /* NULL: none */
 	uint32_t requests;             /* of this process, not yet in the budget */
+	struct queue queue;
 	struct lbd_list idle;          /* struct idle_conn, most recently used first */
 	unsigned idle_n;
 };
@@ -141,7 +170,25 @@ void server_ended(const struct lbd_upstream *up, struct server *s, enum lbd_pick
 
 void budget_request(struct lbd_upstream *up, uint64_t now);
 
+/* --- queue.c --- */
+
+/* In a process that serves; process: its row, or UPSTREAM_PROCESSES. */
+void queue_init(struct upstream_private *g, unsigned process);
+/* Nobody waits any more, or the process will come back to it. */
+void queue_close(struct upstream_private *g);
+/* Somebody waits, here or elsewhere: nobody goes before them. */
+bool queue_is_waiting(const struct upstream_private *g);
+/* There is room at a server. */
+void queue_released(struct upstream_private *g);
+/* p waits no more. */
+void queue_cancel(struct lbd_pick *p);
+/* The process of that row has ended. */
+void queue_row_clear(struct queue_zone *q, unsigned process);
+
 /* --- pick.c, idle.c --- */
+
+/* As lbd_pick_next(), before those that wait. */
+bool pick_try(struct lbd_pick *p);
 
 /* Makes room for picks in groups of n servers.  0 or -ENOMEM. */
 int pick_reserve(unsigned n);

@@ -278,6 +278,7 @@ start_group(struct config *c, struct lbd_upstream *up)
 	idle_init(up);
 	if (process_slot < UPSTREAM_PROCESSES)
 		zone_use_row(up->private, process_slot);
+	queue_init(up->private, process_slot);
 	return pick_reserve(up->n);
 }
 
@@ -301,4 +302,18 @@ upstreams_worker_died(struct config *c, unsigned slot)
 
 	if (net != NULL && net->arena != NULL && slot < UPSTREAM_PROCESSES)
 		zones_clear_row(net->arena, slot);
+}
+
+static int
+close_queue(struct config *c, struct lbd_upstream *up)
+{
+	(void)c;
+	queue_close(up->private);
+	return 0;
+}
+
+void
+upstreams_close_queues(struct config *c)
+{
+	(void)each_group(c, close_queue);
 }

@@ -469,6 +469,20 @@ zones_open(struct arena *a)
 	return read_names(a);
 }
 
+/* Groups that have a queue, only: it has a row for each process. */
+static bool
+queue_add(struct upstream_private *g)
+{
+	uint64_t at, none = 0;
+
+	if (atomic_load_explicit(&g->zone->queue, memory_order_acquire) != 0)
+		return true;
+	at = arena_alloc(g->arena, sizeof(struct queue_zone));
+	if (at != 0)
+		(void)atomic_compare_exchange_strong(&g->zone->queue, &none, at);
+	return at != 0;
+}
+
 int
 zone_open(struct lbd_pool *pool, struct lbd_upstream *up, struct arena *a)
 {
@@ -489,7 +503,14 @@ zone_open(struct lbd_pool *pool, struct lbd_upstream *up, struct arena *a)
 	if (g->zone == NULL || (segment_of(g, 0) == NULL && !segment_add(g, slots)))
 		return -ENOMEM;
 	g->budget = &g->zone->budget;
-	return 0;
+	return g->conf->queue == 0 || queue_add(g) ? 0 : -ENOMEM;
+}
+
+struct queue_zone *
+zone_queue(const struct upstream_private *g)
+{
+	return arena_at(g->arena, atomic_load_explicit(&g->zone->queue, memory_order_acquire),
+		sizeof(struct queue_zone));
 }
 
 void
@@ -539,6 +560,7 @@ void
 zones_clear_row(struct arena *a, unsigned process)
 {
 	struct zone_segment *s;
+	struct queue_zone *q;
 
 	for (struct zone *z = NULL; (z = zone_next(a, z)) != NULL;) {
 		uint64_t at = atomic_load_explicit(&z->segments, memory_order_acquire);
@@ -549,6 +571,9 @@ zones_clear_row(struct arena *a, unsigned process)
 			at = atomic_load_explicit(&s->next, memory_order_acquire);
 		}
 		sets_release(a, z, process);
+		q = arena_at(a, atomic_load_explicit(&z->queue, memory_order_acquire), sizeof(*q));
+		if (q != NULL)
+			queue_row_clear(q, process);
 	}
 	atomic_store_explicit(&a->head->configuration[process], 0, memory_order_relaxed);
 }

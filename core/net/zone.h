@@ -17,6 +17,7 @@ struct zone {
 	_Atomic uint64_t next;       /* another group; 0: none */
 	_Atomic uint64_t segments;   /* the first one */
 	_Atomic uint64_t sets;       /* the newest of a list */
+	_Atomic uint64_t queue;      /* a struct queue_zone; 0: none yet */
 	_Atomic uint32_t taken;      /* slots given out so far */
 	uint32_t name_n;
 	_Alignas(64) struct budget budget;
@@ -48,6 +49,8 @@ bool zone_attach(struct lbd_upstream *up, struct server *s, uint32_t slot);
 
 /* Requests of this process are counted in that row from now on. */
 void zone_use_row(struct upstream_private *g, unsigned process);
+/* Who waits for its servers; NULL: the group had no queue when it was shared. */
+struct queue_zone *zone_queue(const struct upstream_private *g);
 /* The process of that row has ended. */
 void zones_clear_row(struct arena *a, unsigned process);
 

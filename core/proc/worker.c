@@ -229,6 +229,7 @@ worker_end(struct process *p)
 	if (p->role == ROLE_SINGLE)
 		process_stop_modules(p, true);
 	process_stop_modules(p, false);
+	upstreams_close_queues(p->plan->config);
 	upstreams_close_idle();
 	timer_fini(p->loop, &worker.limit);
 	process_close(p);

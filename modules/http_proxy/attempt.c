@@ -242,7 +242,9 @@ attempt_open(struct proxy *p)
 	p->attempt_ms = lbd_http_now(p->x);
 	a->addr = p->pick.server->addr;
 	a->name = p->pick.server->name;
-	a->connect_ms = a->header_ms = a->response_ms = a->queue_ms = -1;
+	a->connect_ms = a->header_ms = a->response_ms = -1;
+	a->queue_ms = p->pick.queued_ms;
+	p->pick.queued_ms = -1;
 	p->body_at = 0;
 	p->body_sent = false;
 	return proxy_timer_start(p, &p->head_timer, on_head_timeout, p->conf->header_timeout);
@@ -341,6 +343,6 @@ proxy_next_server(struct proxy *p)
 {
 	if (p->fresh || lbd_pick_next(&p->pick) != NULL)
 		proxy_picked(p);
-	else
+	else if (!proxy_wait(p))
 		proxy_no_live(p);
 }

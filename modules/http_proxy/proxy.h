@@ -325,6 +325,8 @@ void proxy_failed(struct proxy *p, uint32_t when, int status, const struct lbd_c
  * instead.
  */
 bool proxy_status_retried(struct proxy *p, int status, bool wanted);
+/* The request waits for room at a server, or was refused.  False: neither. */
+bool proxy_wait(struct proxy *p);
 void proxy_no_live(struct proxy *p);
 
 /* response.c */

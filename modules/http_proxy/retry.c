@@ -12,6 +12,8 @@
 
 #include "proxy.h"
 
+#include <errno.h>
+
 enum { NO_LIVE_WAIT_MS = 250, BACKOFF_SHIFT_MAX = 16 };
 
 static uint32_t
@@ -147,7 +149,55 @@ proxy_failed(struct proxy *p, uint32_t when, int status, const struct lbd_call_r
 		proxy_refuse(p, status, 0, NULL);
 }
 
-/* Nobody can be picked. */
+/* --- nobody can be picked --- */
+
+/* Room is made by the next request that ends: worth coming back for. */
+static void
+refuse_busy(struct proxy *p, int status, const char *why)
+{
+	(void)lbd_fields_add(&p->x->reply, p->x->pool, LBD_STR("Retry-After"), LBD_STR("1"));
+	proxy_refuse(p, status, 0, "no room at the servers of \"%.*s\": %s",
+		     LBD_FMT(lbd_upstream_name(p->to.upstream)), why);
+}
+
+static void
+on_room(void *arg)
+{
+	struct proxy *p = arg;
+
+	if (p->pick.server != NULL)
+		proxy_picked(p);
+	else
+		refuse_busy(p, 504, "waited in the queue for its timeout");
+}
+
+bool
+proxy_wait(struct proxy *p)
+{
+	bool any = (conditions(p) & NEXT_NO_LIVE) != 0;
+
+	if (!p->pick.busy && !any)
+		return false;
+	switch (lbd_pick_wait(&p->pick, on_room, p)) {
+	case LBD_PICK_WAITS:
+		lbd_log(p->x->log, LBD_LOG_INFO, 0, "waits for room at the servers of \"%.*s\"",
+			LBD_FMT(lbd_upstream_name(p->to.upstream)));
+		return true;
+	case LBD_PICK_QUEUE_FULL:
+		refuse_busy(p, 503, "the queue is full");
+		return true;
+	case LBD_PICK_NO_MEMORY:
+		proxy_refuse(p, 503, ENOMEM, "could not wait for a server");
+		return true;
+	case LBD_PICK_NO_QUEUE:
+		break;
+	}
+	if (any || p->x->attempt_count > p->attempts_before)
+		return false;
+	refuse_busy(p, 503, "all have max_conns requests");
+	return true;
+}
+
 void
 proxy_no_live(struct proxy *p)
 {

@@ -245,6 +245,8 @@ my @table = (
 	['keepalive_time', 'U', '1h', 'time', ['1m']],
 	['keepalive_timeout', 'U', '60s', 'time', ['1m']],
 	['no_live_action', 'U', 'last_resort', '', ['fail', 'last_resort'], ['maybe', qr/allowed are fail, last_resort/]],
+	['queue', 'U', '', '', ['10', '100 timeout=5s'], ['0', qr/allowed are 1 to 1000000/], ['5 timeout=0', qr/1ms and more/],
+		['5 size=1', qr/unknown parameter "size=1"/]],
 	['retry_budget', 'U', '20 min=10 interval=10s', '', ['20%', '50 min=5 interval=1s'], ['200', qr/is not a percentage/],
 		['20 max=1', qr/unknown parameter "max=1"/]],
 	['server', 'U', '', 'list', ['127.0.0.1', '127.0.0.1:8080 weight=5 max_conns=10 max_fails=3 fail_timeout=30s', 'unix:/x',
@@ -421,7 +423,7 @@ for (['location', qw(allow deny limit_req limit_conn limit_rate real_ip_header s
 		proxy_limit_rate proxy_force_ranges proxy_tunnel_close_delay proxy_request_dynamic proxy_bind_dynamic proxy_allow_upstream)],
 	['http', qw(map geo split_clients limit_req_zone limit_conn_zone match)],
 	['main', qw(stream reload_inplace)],
-	['upstream', qw(ip_hash least_conn hash random least_time sticky queue state servers_file upstream_init_addr health_check
+	['upstream', qw(ip_hash least_conn hash random least_time sticky state servers_file upstream_init_addr health_check
 		outlier_detection keepalive_total ntlm)]) {
 	my ($where, @names) = @$_;
 	my ($code, $out) = check($where => join ' ', map { "$_ x;" } @names);

@@ -60,6 +60,8 @@ enum lbd_pick_outcome {
 	LBD_PICK_UNCOUNTED,
 };
 
+struct lbd_pick_wait; /* private: a place in a group's queue */
+
 struct lbd_pick {
 	struct lbd_upstream *upstream;  /* borrowed from conf */
 	struct lbd_server *server;      /* the current choice, or NULL */
@@ -77,6 +79,10 @@ struct lbd_pick {
 	bool backups;                   /* this choice is among the backup servers */
 	bool last_resort;               /* this choice is nobody's but the last resort's */
 	bool last_resort_used;          /* once per pick */
+	/* lbd_pick_next() returned NULL, but a server only has no room for the moment */
+	bool busy;
+	struct lbd_pick_wait *wait;     /* private */
+	int64_t queued_ms;              /* waited in the group's queue, in all; -1: did not */
 };
 
 LBD_API void lbd_pick_init(struct lbd_pick *p, struct lbd_upstream *up, struct lbd_pool *pool,
@@ -85,7 +91,25 @@ LBD_API void lbd_pick_init(struct lbd_pick *p, struct lbd_upstream *up, struct l
 /* Chooses the next server not tried yet and counts it in flight.  NULL: nobody is left. */
 LBD_API struct lbd_server *lbd_pick_next(struct lbd_pick *p);
 
-/* Ends the current choice.  No-op when there is none, so that cleaning up twice is harmless. */
+enum lbd_pick_wait_rc {
+	LBD_PICK_WAITS,
+	LBD_PICK_NO_QUEUE,   /* the group has none */
+	LBD_PICK_QUEUE_FULL,
+	LBD_PICK_NO_MEMORY,
+};
+
+/*
+ * After lbd_pick_next() returned NULL: waits in the group's queue until a server has room.
+ * LBD_PICK_WAITS: ready(arg) is called once, from the loop, with p->server chosen as by
+ * lbd_pick_next(), or NULL when the queue's timeout has passed; never after lbd_pick_done().
+ */
+LBD_API enum lbd_pick_wait_rc lbd_pick_wait(struct lbd_pick *p, void (*ready)(void *arg),
+	void *arg);
+
+/*
+ * Ends the current choice, or the wait for one.  No-op when there is none, so that cleaning up
+ * twice is harmless.
+ */
 LBD_API void lbd_pick_done(struct lbd_pick *p, enum lbd_pick_outcome outcome);
 
 /*
