@@ -30,7 +30,6 @@ static const struct reason reasons[] = {
 	{ "backup_switch", PLANNED },
 	{ "charset", PLANNED_IN("static") },
 	{ "charset_types", PLANNED_IN("static") },
-	{ "circuit_breaker", PLANNED_IN("health") },
 	{ "connect_rate", PLANNED },
 	{ "deny", PLANNED },
 	{ "directio*", PLANNED_IN("static") },

@@ -330,10 +330,16 @@ pick_try(struct lbd_pick *p)
 
 	if (pick_reserve(p->upstream->n) < 0)
 		return false;
+	p->refused = p->upstream->private->breaker != NULL && !breaker_enter(p);
+	if (p->refused)
+		return false;
 	s = choose(p, now);
 	p->busy = s == NULL && is_busy(p, now);
-	if (s == NULL)
+	if (s == NULL) {
+		if (p->in_breaker)
+			breaker_leave(p, LBD_PICK_UNCOUNTED);
 		return false;
+	}
 	p->server = &s->pub;
 	p->start_ms = now;
 	if (p->tries++ == 0)
@@ -349,6 +355,7 @@ struct lbd_server *
 lbd_pick_next(struct lbd_pick *p)
 {
 	lbd_pick_done(p, LBD_PICK_UNCOUNTED);
+	p->refused = false;
 	p->busy = queue_is_waiting(p->upstream->private);
 	return !p->busy && pick_try(p) ? p->server : NULL;
 }
@@ -368,6 +375,8 @@ lbd_pick_done(struct lbd_pick *p, enum lbd_pick_outcome outcome)
 	now = clock_ms();
 	server_ended(up, server_of(s), outcome, now);
 	count_out(up, server_of(s));
+	if (p->in_breaker)
+		breaker_leave(p, outcome);
 	if (up->balancer != NULL && up->balancer->done != NULL && !p->last_resort)
 		up->balancer->done(up, s, outcome, now - p->start_ms);
 }

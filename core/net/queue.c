@@ -307,6 +307,8 @@ lbd_pick_wait(struct lbd_pick *p, void (*ready)(void *arg), void *arg)
 	if (w == NULL)
 		return LBD_PICK_NO_MEMORY;
 	row_use(g);
+	if (!breaker_may_wait(g, atomic_load(&g->queue.shared->waiting)))
+		return LBD_PICK_QUEUE_FULL;
 	if (!count_in(g->queue.shared, row_of(g), g->conf->queue))
 		return LBD_PICK_QUEUE_FULL;
 	w->pick = p;

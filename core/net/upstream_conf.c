@@ -141,6 +141,66 @@ set_queue(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 	return 0;
 }
 
+#define BREAKER_INTERVAL_MS (10 * 1000)
+
+static int
+breaker_u32(struct lbd_conf *cf, unsigned i, struct lbd_str value, uint32_t *out)
+{
+	int64_t n;
+
+	if (lbd_conf_int(cf, i, value, 1, 10000000, &n) < 0)
+		return -1;
+	*out = (uint32_t)n;
+	return 0;
+}
+
+static int
+breaker_word(struct lbd_conf *cf, unsigned i, struct breaker_conf *b)
+{
+	static const char *const words[] = { "max_requests=", "max_pending=", "open=",
+					     "interval=",     "half_open=",   "off", NULL };
+	struct lbd_str value;
+
+	if (lbd_conf_param(cf, i, "max_requests", &value))
+		return breaker_u32(cf, i, value, &b->max_requests);
+	if (lbd_conf_param(cf, i, "max_pending", &value))
+		return breaker_u32(cf, i, value, &b->max_pending);
+	if (lbd_conf_param(cf, i, "half_open", &value))
+		return breaker_u32(cf, i, value, &b->half_open);
+	if (lbd_conf_param(cf, i, "open", &value)) {
+		if (num_percent(value, &b->open) && b->open > 0)
+			return 0;
+		return lbd_conf_error(cf, i, "\"%.*s\" is not a percentage; allowed are 1 to 100",
+				      LBD_FMT(value));
+	}
+	if (!lbd_conf_param(cf, i, "interval", &value))
+		return unknown_word(cf, i, words);
+	if (lbd_conf_msec(cf, i, value, &b->interval_ms) < 0)
+		return -1;
+	if (b->interval_ms >= 100 && b->interval_ms <= 3600 * 1000)
+		return 0;
+	return lbd_conf_error(cf, i, "\"interval\" is %.*s; allowed are 100ms to 1h",
+			      LBD_FMT(value));
+}
+
+static int
+set_breaker(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
+{
+	struct breaker_conf *b = &((struct upstream_conf *)conf)->breaker;
+	int rc = 0;
+
+	(void)d;
+	*b = (struct breaker_conf){ .interval_ms = BREAKER_INTERVAL_MS, .half_open = 1 };
+	if (lbd_conf_argc(cf) == 2 && lbd_str_eq(lbd_conf_arg(cf, 1), LBD_STR("off")))
+		return 0;
+	b->on = true;
+	for (unsigned i = 1; i < lbd_conf_argc(cf); i++) {
+		if (breaker_word(cf, i, b) < 0)
+			rc = -1;
+	}
+	return rc;
+}
+
 static const struct lbd_enum no_live_words[] = {
 	{ "fail", NO_LIVE_FAIL },
 	{ "last_resort", NO_LIVE_LAST_RESORT },
@@ -220,6 +280,16 @@ const struct lbd_directive upstream_directives[] = {
 	  .max_args = 1,
 	  .syntax = "time",
 	  .help = "accepted; names are looked up when the configuration is read" },
+	{ .name = "circuit_breaker",
+	  .where = LBD_UPSTREAM,
+	  .type = LBD_T_CUSTOM,
+	  .min_args = 1,
+	  .max_args = 5,
+	  .set = set_breaker,
+	  .def = "off",
+	  .syntax = "off | [max_requests=number] [max_pending=number] [open=percent] "
+		    "[interval=time] [half_open=number]",
+	  .help = "refuses at once when the group has too many requests, or fails too often" },
 	{ .name = "queue",
 	  .where = LBD_UPSTREAM,
 	  .type = LBD_T_CUSTOM,

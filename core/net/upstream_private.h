@@ -14,6 +14,7 @@
  *	health.c         what failures and successes do to a server
  *	budget.c         the retry budget
  *	queue.c          requests that wait for room at a server
+ *	breaker.c        the circuit breaker
  *	idle.c           connections kept for reuse
  */
 
@@ -27,6 +28,15 @@
 #include "core/net/upstream.h"
 #include "core/net/wake.h"
 
+/* circuit_breaker */
+struct breaker_conf {
+	bool on;
+	uint32_t max_requests, max_pending; /* 0: no limit */
+	uint32_t open;                 /* hundredths of a percent; 0: never */
+	uint64_t interval_ms;
+	uint32_t half_open;
+};
+
 /* The core's own struct of level UPSTREAM. */
 struct upstream_conf {
 	struct upstream_keepalive keepalive;
@@ -37,6 +47,7 @@ struct upstream_conf {
 	uint64_t budget_interval_ms;
 	uint32_t queue;                /* requests that may wait; 0: none */
 	uint64_t queue_timeout_ms;
+	struct breaker_conf breaker;
 };
 
 enum no_live_action { NO_LIVE_FAIL, NO_LIVE_LAST_RESORT };
@@ -62,6 +73,20 @@ struct queue_zone {
 	_Atomic uint32_t waiting;
 	_Atomic uint32_t rows;         /* that were ever used */
 	struct queue_row row[UPSTREAM_PROCESSES];
+};
+
+/* See breaker.c; shared by all processes.  A row has one writer. */
+enum { BREAKER_PARTS = 8 };
+struct breaker_part {
+	_Atomic uint64_t at;           /* number of this share of time; 0: never used */
+	_Atomic uint32_t requests, failures;
+};
+struct breaker_zone {
+	_Atomic uint64_t open_until;   /* monotonic ms; 0: closed */
+	_Atomic uint32_t probes, passed; /* while half open: let through, and of those well */
+	_Atomic uint32_t in_flight;
+	struct breaker_part part[BREAKER_PARTS];
+	_Atomic uint32_t row[UPSTREAM_PROCESSES]; /* of in_flight */
 };
 
 /* Those that wait in this process. */
@@ -116,6 +141,7 @@ struct upstream_private {
 	struct budget *budget;         /* NULL: none */
 	uint32_t requests;             /* of this process, not yet in the budget */
 	struct queue queue;
+	struct breaker_zone *breaker;  /* NULL: none */
 	struct lbd_list idle;          /* struct idle_conn, most recently used first */
 	unsigned idle_n;
 };
@@ -169,6 +195,17 @@ void server_ended(const struct lbd_upstream *up, struct server *s, enum lbd_pick
 /* --- budget.c --- */
 
 void budget_request(struct lbd_upstream *up, uint64_t now);
+
+/* --- breaker.c: groups that have one --- */
+
+/* p is about to choose a server.  False: it may not. */
+bool breaker_enter(struct lbd_pick *p);
+/* After breaker_enter(): none was found, or it has ended. */
+void breaker_leave(struct lbd_pick *p, enum lbd_pick_outcome outcome);
+/* One more may wait in the queue, where that many do. */
+bool breaker_may_wait(const struct upstream_private *g, uint32_t waiting);
+/* The process of that row has ended. */
+void breaker_row_clear(struct breaker_zone *b, unsigned process);
 
 /* --- queue.c --- */
 

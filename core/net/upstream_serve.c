@@ -279,6 +279,8 @@ start_group(struct config *c, struct lbd_upstream *up)
 	if (process_slot < UPSTREAM_PROCESSES)
 		zone_use_row(up->private, process_slot);
 	queue_init(up->private, process_slot);
+	if (up->private->conf->breaker.on && up->private->zone != NULL)
+		up->private->breaker = zone_breaker(up->private);
 	return pick_reserve(up->n);
 }
 

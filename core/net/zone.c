@@ -469,18 +469,24 @@ zones_open(struct arena *a)
 	return read_names(a);
 }
 
-/* Groups that have a queue, only: it has a row for each process. */
+/* For groups that need it, only: it has a row for each process. */
 static bool
-queue_add(struct upstream_private *g)
+part_add(struct upstream_private *g, _Atomic uint64_t *link, size_t size)
 {
 	uint64_t at, none = 0;
 
-	if (atomic_load_explicit(&g->zone->queue, memory_order_acquire) != 0)
+	if (atomic_load_explicit(link, memory_order_acquire) != 0)
 		return true;
-	at = arena_alloc(g->arena, sizeof(struct queue_zone));
+	at = arena_alloc(g->arena, size);
 	if (at != 0)
-		(void)atomic_compare_exchange_strong(&g->zone->queue, &none, at);
+		(void)atomic_compare_exchange_strong(link, &none, at);
 	return at != 0;
+}
+
+static void *
+part_at(const struct arena *a, _Atomic uint64_t *link, size_t size)
+{
+	return arena_at(a, atomic_load_explicit(link, memory_order_acquire), size);
 }
 
 int
@@ -503,14 +509,23 @@ zone_open(struct lbd_pool *pool, struct lbd_upstream *up, struct arena *a)
 	if (g->zone == NULL || (segment_of(g, 0) == NULL && !segment_add(g, slots)))
 		return -ENOMEM;
 	g->budget = &g->zone->budget;
-	return g->conf->queue == 0 || queue_add(g) ? 0 : -ENOMEM;
+	if (g->conf->queue > 0 && !part_add(g, &g->zone->queue, sizeof(struct queue_zone)))
+		return -ENOMEM;
+	if (g->conf->breaker.on && !part_add(g, &g->zone->breaker, sizeof(struct breaker_zone)))
+		return -ENOMEM;
+	return 0;
 }
 
 struct queue_zone *
 zone_queue(const struct upstream_private *g)
 {
-	return arena_at(g->arena, atomic_load_explicit(&g->zone->queue, memory_order_acquire),
-		sizeof(struct queue_zone));
+	return part_at(g->arena, &g->zone->queue, sizeof(struct queue_zone));
+}
+
+struct breaker_zone *
+zone_breaker(const struct upstream_private *g)
+{
+	return part_at(g->arena, &g->zone->breaker, sizeof(struct breaker_zone));
 }
 
 void
@@ -561,6 +576,7 @@ zones_clear_row(struct arena *a, unsigned process)
 {
 	struct zone_segment *s;
 	struct queue_zone *q;
+	struct breaker_zone *b;
 
 	for (struct zone *z = NULL; (z = zone_next(a, z)) != NULL;) {
 		uint64_t at = atomic_load_explicit(&z->segments, memory_order_acquire);
@@ -571,9 +587,12 @@ zones_clear_row(struct arena *a, unsigned process)
 			at = atomic_load_explicit(&s->next, memory_order_acquire);
 		}
 		sets_release(a, z, process);
-		q = arena_at(a, atomic_load_explicit(&z->queue, memory_order_acquire), sizeof(*q));
+		q = part_at(a, &z->queue, sizeof(*q));
 		if (q != NULL)
 			queue_row_clear(q, process);
+		b = part_at(a, &z->breaker, sizeof(*b));
+		if (b != NULL)
+			breaker_row_clear(b, process);
 	}
 	atomic_store_explicit(&a->head->configuration[process], 0, memory_order_relaxed);
 }

@@ -18,6 +18,7 @@ struct zone {
 	_Atomic uint64_t segments;   /* the first one */
 	_Atomic uint64_t sets;       /* the newest of a list */
 	_Atomic uint64_t queue;      /* a struct queue_zone; 0: none yet */
+	_Atomic uint64_t breaker;    /* a struct breaker_zone; 0: none yet */
 	_Atomic uint32_t taken;      /* slots given out so far */
 	uint32_t name_n;
 	_Alignas(64) struct budget budget;
@@ -51,6 +52,7 @@ bool zone_attach(struct lbd_upstream *up, struct server *s, uint32_t slot);
 void zone_use_row(struct upstream_private *g, unsigned process);
 /* Who waits for its servers; NULL: the group had no queue when it was shared. */
 struct queue_zone *zone_queue(const struct upstream_private *g);
+struct breaker_zone *zone_breaker(const struct upstream_private *g);
 /* The process of that row has ended. */
 void zones_clear_row(struct arena *a, unsigned process);
 

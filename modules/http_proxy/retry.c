@@ -175,7 +175,12 @@ bool
 proxy_wait(struct proxy *p)
 {
 	bool any = (conditions(p) & NEXT_NO_LIVE) != 0;
+	bool tried = p->x->attempt_count > p->attempts_before;
 
+	if (p->pick.refused && !tried) {
+		refuse_busy(p, 503, "its circuit breaker refuses");
+		return true;
+	}
 	if (!p->pick.busy && !any)
 		return false;
 	switch (lbd_pick_wait(&p->pick, on_room, p)) {
@@ -192,7 +197,7 @@ proxy_wait(struct proxy *p)
 	case LBD_PICK_NO_QUEUE:
 		break;
 	}
-	if (any || p->x->attempt_count > p->attempts_before)
+	if (any || tried)
 		return false;
 	refuse_busy(p, 503, "all have max_conns requests");
 	return true;

@@ -81,6 +81,9 @@ struct lbd_pick {
 	bool last_resort_used;          /* once per pick */
 	/* lbd_pick_next() returned NULL, but a server only has no room for the moment */
 	bool busy;
+	/* ... or the group's circuit breaker or its limits did not let it */
+	bool refused;
+	bool in_breaker, probe;         /* private */
 	struct lbd_pick_wait *wait;     /* private */
 	int64_t queued_ms;              /* waited in the group's queue, in all; -1: did not */
 };
