@@ -180,6 +180,15 @@ conn_reset(struct conn *c)
 	conn_close(c);
 }
 
+void
+conn_leave(struct conn *c)
+{
+	int fd = file_detach(conn_loop, &c->file); /* asserts that nothing is in flight */
+
+	sock_close(&fd);
+	conn_close(c);
+}
+
 /* --- input --- */
 
 void

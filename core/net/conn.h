@@ -184,6 +184,11 @@ void conn_finish(struct conn *c);
 void conn_close(struct conn *c);
 /* As conn_close, with a reset to the peer (SO_LINGER 0). */
 void conn_reset(struct conn *c);
+/*
+ * Another process has the descriptor, too: as conn_close, and the peer notices nothing.  Reading is
+ * lent (conn_is_lent_in()) and nothing is to be sent (conn_is_quiet()).
+ */
+void conn_leave(struct conn *c);
 static inline bool
 conn_is_closing(const struct conn *c)
 {
