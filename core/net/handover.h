@@ -51,11 +51,14 @@ enum handover_taken {
 };
 
 struct handover_in;
+struct listener;
 
 /* What a protocol can move.  Lives as long as the process. */
 struct handover_kind {
 	const char *name;              /* "http/1", "http/1 tunnel" */
 	unsigned fds;                  /* descriptors of each message: 1 or 2 connected sockets */
+	/* Master of the receivers: connections that came in at this listener are taken. */
+	bool (*accepts)(const struct listener *l);
 	/*
 	 * Receiver: makes a connection of the message, which is valid during the call.  From the
 	 * loop.  There was room for fds connections in worker_connections before.  Everything in
@@ -70,7 +73,7 @@ struct handover_kind {
 	void (*look)(void);
 };
 
-/* Before the process uses anything else here.  The kinds this lbd takes, in this order. */
+/* Before the process uses anything else here, master and worker.  The kinds this lbd takes. */
 void handover_register(const struct handover_kind *k);
 const struct handover_kind *handover_kind_at(unsigned i); /* NULL: no more */
 

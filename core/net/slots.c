@@ -98,6 +98,12 @@ conn_slots_used(void)
 	return used;
 }
 
+unsigned
+conn_slots_free(void)
+{
+	return slots_free() + idle_count();
+}
+
 void
 conn_slots_promise(int change)
 {

@@ -155,6 +155,7 @@ void conn_slot_take_accepted(void);
 void conn_slot_give(void);        /* from closed() */
 void conn_slots_init(unsigned max, void (*full)(bool full));
 unsigned conn_slots_used(void);
+unsigned conn_slots_free(void);   /* could be taken without closing a client */
 /*
  * fn closes idle connections of another kind, promises their slots, and says whether there were
  * any.
