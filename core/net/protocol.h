@@ -8,6 +8,7 @@
 #define LBD_CORE_NET_PROTOCOL_H
 
 #include "core/config/bind.h"
+#include "core/net/handover.h"
 #include "event/loop.h"
 
 struct protocol {
@@ -27,10 +28,10 @@ struct protocol {
 	 */
 	void (*retire)(uint64_t spread_ms);
 	/*
-	 * Before retire(): gives what can be moved to the next generation.  NULL: nothing can.
-	 * (The place where connections will change processes; no protocol has it yet.)
+	 * What can be moved to the next generation instead, ends with NULL; NULL: nothing.  While
+	 * that is possible (handover_is_open()), nobody is told to close after retire().
 	 */
-	void (*hand_over)(void);
+	const struct handover_kind *const *kinds;
 	/* Close everything now (TERM, worker_shutdown_timeout). */
 	void (*abort)(void);
 	/* Connections still open. */

@@ -21,7 +21,15 @@ enum channel_type {
 	CHANNEL_SERVE = 16, /* accept from now on */
 	CHANNEL_GONE,      /* text: a listener that no later generation has, "*": none of them */
 	CHANNEL_DRAIN,     /* the next generation serves: finish what is going on, then end */
+	/*
+	 * Before CHANNEL_DRAIN, and again while it drains when there is another generation: where
+	 * connections can go on.  With two descriptors: the end to send to (core/net/handover.h)
+	 * and what is taken there (succession.h).
+	 */
+	CHANNEL_HANDOVER,
 };
+
+enum { CHANNEL_FDS = 2 };
 
 struct channel_msg {
 	uint32_t type;  /* enum channel_type */
@@ -36,7 +44,13 @@ int channel_open(int ends[2]) LBD_USE_RESULT;
 /* Text is cut to what fits.  0 or -errno; fd of -1 is no channel and no error. */
 int channel_send(int fd, enum channel_type type, const char *text);
 
-/* 1: a message, 0: the other end is closed, -EAGAIN: nothing yet, another -errno. */
-int channel_recv(int fd, struct channel_msg *msg) LBD_USE_RESULT;
+/* The same with CHANNEL_FDS descriptors, which stay the caller's. */
+int channel_send_fds(int fd, enum channel_type type, const char *text, const int *fds);
+
+/*
+ * 1: a message, 0: the other end is closed, -EAGAIN: nothing yet, another -errno.  fds: CHANNEL_FDS
+ * of them, which came with it and are the caller's now, -1: none; NULL: they are not wanted.
+ */
+int channel_recv(int fd, struct channel_msg *msg, int *fds) LBD_USE_RESULT;
 
 #endif

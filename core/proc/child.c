@@ -193,7 +193,7 @@ child_hear(struct children *cs, struct child *c)
 
 	if (c->channel < 0)
 		return false;
-	while ((rc = channel_recv(c->channel, &msg)) > 0) {
+	while ((rc = channel_recv(c->channel, &msg, NULL)) > 0) {
 		if (msg.type == CHANNEL_FAILED)
 			snprintf(cs->why, sizeof(cs->why), "%s", msg.text);
 		if (msg.type == CHANNEL_CEASED)

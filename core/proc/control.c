@@ -9,7 +9,9 @@
 #include "core/net/upstream.h"
 #include "core/os/log.h"
 #include "core/os/proc.h"
+#include "core/os/sock.h"
 #include "core/proc/process.h"
+#include "core/proc/succession.h"
 #include "core/proc/worker.h"
 
 static struct process control;
@@ -29,10 +31,11 @@ static const struct process_events events = {
 static int
 control_serve(struct process *p)
 {
-	int rc;
+	int rc, fd = succession_take();
 
 	/* or connections would queue up here after the workers have stopped */
 	listeners_drop(p->plan->config);
+	sock_close(&fd);
 	conn_slots_init((unsigned)p->plan->events->connections, NULL);
 	upstreams_slot_set(p->row);
 	rc = upstreams_start(p->plan->config, p->loop);

@@ -25,6 +25,7 @@
 #include "core/proc/channel.h"
 #include "core/proc/master_private.h"
 #include "core/proc/start.h"
+#include "core/proc/succession.h"
 
 /* A worker that is stuck, or of a version that does not say it, holds up nobody for longer. */
 enum { CEASE_MS = 1000 };
@@ -100,6 +101,7 @@ generation_check_failed(void)
 	master.next = 0;
 	master.deadline_ms = 0;
 	listeners_abandon(master.plan->config);
+	succession_abandon();
 	reload_fall_back();
 	/* still here: nobody can be started any more, but what runs goes on */
 	master.state = RUNNING;
@@ -160,6 +162,7 @@ change(void)
 	listeners_commit(master.plan->config);
 	children_tell(&master.children, master.next, CHANNEL_SERVE, "");
 	inherit_commit(tell_gone);
+	succession_change(&master.children, master.next, master.plan->config);
 	children_tell(&master.children, drained, CHANNEL_DRAIN, "");
 	children_forget(&master.children, drained);
 	master.generation = master.next;
@@ -213,11 +216,13 @@ generation_check_ready(void)
 static void
 drained(const struct child *c)
 {
-	unsigned generation = c->generation;
+	unsigned generation = c->generation, oldest;
 
 	children_forget(&master.children, generation);
 	if (children_running(&master.children, generation, false) > 0)
 		return;
+	if (children_draining(&master.children, master.generation, &oldest) == 0)
+		succession_alone();
 	lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "generation %u has ended", generation);
 	reload_drained(generation);
 }
@@ -281,5 +286,7 @@ generation_due(void)
 			due = LBD_MIN(due, master.children.v[i].restart_ms);
 	if (master.ceasing != 0 && master.state <= RUNNING)
 		due = LBD_MIN(due, master.ceasing_ms);
+	if (master.state <= RUNNING)
+		due = LBD_MIN(due, succession_due());
 	return due;
 }

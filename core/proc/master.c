@@ -22,6 +22,7 @@
 #include "core/os/sock.h"
 #include "core/proc/master_private.h"
 #include "core/proc/signals.h"
+#include "core/proc/succession.h"
 
 enum { STOP_MS = 5000, POLL_OWN = 2 /* signals, trial */ };
 
@@ -40,6 +41,7 @@ static void
 on_forked(void)
 {
 	sock_close(&master.signals);
+	succession_forked(master.next != 0);
 	reload_forget();
 	master.forked();
 }
@@ -262,6 +264,7 @@ master_loop(void)
 			generation_start_due(now);
 			generation_check_failed();
 			generation_check_ceased(now);
+			succession_tick(now);
 			reload_tick(now);
 		}
 		if (master.state > RUNNING && children_running(&master.children, 0, false) == 0)
@@ -288,6 +291,7 @@ master_begin(uint64_t now)
 		master.next = master.generation + 1;
 		master.retired = false;
 		master.state = RELOADING;
+		succession_begin();
 		master.deadline_ms = reload_started_ms() + master.plan->core->reload_timeout_ms;
 	}
 	return generation_complete(now);
@@ -302,6 +306,7 @@ master_run(const struct plan *plan, void (*started)(void), void (*forked)(void))
 	master.children.plan = plan;
 	master.children.forked = on_forked;
 	master.signals = signals_open();
+	succession_init();
 	if (master.signals < 0 || !poll_reserve(POLL_OWN + OUTSIDE_POLL_MAX) ||
 		snapshot_note_modules(plan->config) < 0 || master_begin(clock_read_ms()) < 0) {
 		lbd_log(lbd_log_process(), LBD_LOG_EMERG,

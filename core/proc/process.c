@@ -14,6 +14,7 @@
 
 #include "core/base/fail.h"
 #include "core/os/clock.h"
+#include "core/os/file.h"
 #include "core/os/log.h"
 #include "core/os/logfile.h"
 #include "core/os/proc.h"
@@ -179,8 +180,9 @@ on_signals(struct loop *loop, struct op *op)
 	op_poll(loop, op, &p->signal_file, POLLIN);
 }
 
+/* fds: what came with it; what is left of them is closed. */
 static void
-on_message(struct process *p, const struct channel_msg *msg)
+on_message(struct process *p, const struct channel_msg *msg, int *fds)
 {
 	const struct process_events *ev = p->events;
 
@@ -192,6 +194,10 @@ on_message(struct process *p, const struct channel_msg *msg)
 	case CHANNEL_GONE:
 		if (ev->gone != NULL)
 			ev->gone(p, lbd_str_c(msg->text));
+		break;
+	case CHANNEL_HANDOVER:
+		if (ev->handover != NULL && fds[0] >= 0 && fds[1] >= 0)
+			ev->handover(p, fds);
 		break;
 	case CHANNEL_DRAIN:
 		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
@@ -209,12 +215,15 @@ on_channel(struct loop *loop, struct op *op)
 {
 	struct process *p = LBD_CONTAINER(op, struct process, channel_op);
 	struct channel_msg msg;
-	int rc;
+	int rc, fds[CHANNEL_FDS];
 
 	if (op->res == -ECANCELED)
 		return;
-	while ((rc = channel_recv(p->channel_file.fd, &msg)) > 0)
-		on_message(p, &msg);
+	while ((rc = channel_recv(p->channel_file.fd, &msg, fds)) > 0) {
+		on_message(p, &msg, fds);
+		for (int i = 0; i < CHANNEL_FDS; i++)
+			fd_close(&fds[i]);
+	}
 	if (rc == -EAGAIN) {
 		op_poll(loop, op, &p->channel_file, POLLIN);
 		return;

@@ -33,6 +33,8 @@ struct process_events {
 	/* From the master; NULL: nothing. */
 	void (*serve)(struct process *p);
 	void (*gone)(struct process *p, struct lbd_str listener);
+	/* Where connections may go on; fds as in channel.h, taken. */
+	void (*handover)(struct process *p, int *fds);
 	void (*drain)(struct process *p);     /* another generation goes on */
 	void (*turned)(struct process *p);    /* end of each turn; NULL: nothing */
 };

@@ -6,6 +6,8 @@
  *	master    pid, version, program, generation, workers, retired, pid_file, ...
  *	listener  name, index, fd          one per socket
  *	zone      name, fd                 one per group of servers
+ *	handover  fd                       where the generation that serves receives connections
+ *	handover  fd                       where the generation that serves gets connections
  *	child     role, generation, slot, row, pid, fd (its channel), ready, started, drained, delay
  *	file      path, text               the configuration that serves
  *	module    name, version, path, device, inode, changed
@@ -29,6 +31,7 @@
 #include "core/proc/image.h"
 #include "core/proc/master_private.h"
 #include "core/proc/start.h"
+#include "core/proc/succession.h"
 
 /* --- writing --- */
 
@@ -202,6 +205,7 @@ snapshot_make(const struct reload_facts *facts, struct state *before)
 		return NULL;
 	save_master(s, facts);
 	save_inherited(s, before != NULL);
+	succession_save(s);
 	for (unsigned i = 0; i < master.children.n; i++)
 		if (master.children.v[i].pid > 0 &&
 			master.children.v[i].generation <= master.generation)
@@ -304,6 +308,7 @@ snapshot_restore(struct state *s, struct reload_facts *facts)
 	};
 	if (rc == 0)
 		rc = restore_zones(s);
+	succession_load(s);
 	while (rc == 0 && (e = state_next(s, "child", e)) != NULL)
 		rc = restore_child(e);
 	return rc;

@@ -7,8 +7,9 @@
  *
  * It ends in one of four ways.  TERM: everything is closed at once.  QUIT, or the end of the
  * master: no more connections, idle ones are closed, busy ones finish; worker_shutdown_timeout
- * bounds that. Drain, when another generation serves: the same, but idle ones are let go one by
- * one. A failed start: exit code PROCESS_CANNOT_START.
+ * bounds that. Drain, when another generation serves: connections go on there where they can; of
+ * the others, idle ones are let go one by one.  What was on its way to this process meanwhile still
+ * comes, and goes on in the same way.  A failed start: exit code PROCESS_CANNOT_START.
  *
  * The single process ("master_process off") is a worker without a master.
  */
@@ -20,9 +21,11 @@
 #include "core/net/upstream.h"
 #include "core/os/log.h"
 #include "core/os/proc.h"
+#include "core/os/sock.h"
 #include "core/proc/board.h"
 #include "core/proc/channel.h"
 #include "core/proc/process.h"
+#include "core/proc/succession.h"
 #include "core/proc/worker.h"
 
 enum worker_state { SERVING, RETIRING, DRAINING, ABORTING };
@@ -33,8 +36,9 @@ static struct {
 	struct process process;
 	enum worker_state state;
 	bool ceased;         /* the master knows that no connection is taken any more */
+	int heirs;           /* owned: where connections go when it drains; -1: nowhere */
 	struct timer limit;  /* after SERVING: ends the state */
-} worker;
+} worker = { .heirs = -1 };
 
 static unsigned
 worker_active(void)
@@ -86,6 +90,7 @@ worker_drain(struct process *p)
 	board_set_state(BOARD_DRAINING);
 	if (before == SERVING)
 		worker_leave(p);
+	handover_close();
 	for (size_t i = 0; protocols[i] != NULL; i++)
 		protocols[i]->drain();
 }
@@ -100,18 +105,37 @@ worker_retire(struct process *p)
 	worker.state = RETIRING;
 	board_set_state(BOARD_DRAINING);
 	worker_leave(p);
-	for (size_t i = 0; protocols[i] != NULL; i++) {
-		if (protocols[i]->hand_over != NULL)
-			protocols[i]->hand_over();
+	if (worker.heirs >= 0)
+		handover_open(p->loop, worker.heirs);
+	worker.heirs = -1;
+	for (size_t i = 0; protocols[i] != NULL; i++)
 		protocols[i]->retire(p->plan->core->shutdown_spread_ms);
-	}
+}
+
+/* Used from the beginning of the drain on, or at once when there is a younger generation. */
+static void
+worker_name_heirs(struct process *p, int *fds)
+{
+	if (worker.state > RETIRING)
+		return;
+	succession_note(fds[1]);
+	sock_close(&worker.heirs);
+	if (worker.state == RETIRING)
+		handover_open(p->loop, fds[0]);
+	else
+		worker.heirs = fds[0];
+	fds[0] = fds[1] = -1;
 }
 
 static void
 worker_accept(struct process *p)
 {
+	int fd = succession_take();
+
 	if (worker.state == SERVING)
 		listeners_serve(p->plan->config);
+	if (fd >= 0)
+		handover_receive(p->loop, fd);
 }
 
 static void
@@ -156,7 +180,7 @@ on_turned(struct process *p)
 	if (!worker.ceased)
 		channel_send(p->channel, CHANNEL_CEASED, "");
 	worker.ceased = true;
-	if (worker_active() == 0)
+	if (worker_active() == 0 && !(worker.state == RETIRING && handover_is_receiving()))
 		loop_stop(p->loop);
 }
 
@@ -165,6 +189,7 @@ static const struct process_events events = {
 	.quit = worker_drain,
 	.serve = worker_accept,
 	.gone = worker_gone,
+	.handover = worker_name_heirs,
 	.drain = worker_retire,
 	.turned = on_turned,
 };
@@ -232,6 +257,8 @@ worker_end(struct process *p)
 	upstreams_close_queues(p->plan->config);
 	upstreams_close_idle();
 	timer_fini(p->loop, &worker.limit);
+	sock_close(&worker.heirs);
+	handover_stop();
 	process_close(p);
 }
 
