@@ -34,7 +34,7 @@ enum client_state {
 
 /*
  * What a client has from the first byte of a request until it is idle again.  Attached and detached
- * by h1_server.c alone.
+ * by the files of client_private.h alone.
  */
 struct client_work {
 	struct client *client;          /* borrowed: whose it is */
@@ -65,6 +65,7 @@ struct client {
 	bool parsing : 1;               /* client_next() is on the stack */
 	bool sending : 1;               /* the timeout that runs is send_timeout */
 	bool until_close : 1;           /* the end of the connection is the end of the answer */
+	bool moving : 1;                /* to the next generation; not read, not looked at */
 	uint64_t born_ms : 48;
 	uint32_t since_ms;              /* see client_spent() */
 	uint32_t requests;
@@ -187,8 +188,10 @@ void steps_to_reply(struct exchange *x);    /* a reply is under way: nothing is 
 void steps_to_end(struct exchange *x);      /* nothing more will be sent */
 const char *steps_name(const struct exchange *x);
 
-/* h1_server.c: the client connection. */
+/* client.c */
 void client_accepted(struct listener *l, struct loop *loop, int fd);
+int clients_start(struct loop *loop);
+/* h1_server.c: the client connection. */
 /* silent: nothing was said, and nothing is to be heard. */
 void client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool silent);
 void client_left(struct client *cl);        /* eof, x is running */
@@ -196,12 +199,15 @@ bool client_has_more(const struct client *cl); /* the next request may come, or 
 void client_timer(struct client *cl);       /* sets the timeout that fits the state */
 void client_read_more(struct client *cl);   /* there is room again */
 void client_cut(struct client *cl);         /* closes; what is lost must not look like an end */
-int clients_start(struct loop *loop);
 /* clients.c */
 void clients_drain(void);
 void clients_retire(uint64_t spread_ms);
 /* retire.c: what becomes of an idle client's limit then. */
 uint64_t client_retire_time(const struct client *cl, uint64_t ms);
+void clients_let_go(void);                  /* those that wait and cannot be moved */
+/* moving.c: retiring, and between requests it can go on in the next generation. */
+bool client_has_heirs(const struct client *cl);
+extern const struct handover_kind client_handover;
 void clients_abort(void);
 unsigned clients_active(void);
 extern struct lbd_list clients;

@@ -10,13 +10,10 @@
  * without reading the answers is not read either: beyond OUT_HIGH no further request is looked at.
  */
 
-#include "core/http/exchange.h"
+#include "core/http/client_private.h"
 
 #include <errno.h>
-#include <unistd.h>
 
-#include "core/base/slab.h"
-#include "core/base/zero.h"
 #include "core/net/relay.h"
 #include "core/net/upstream.h"
 #include "core/os/clock.h"
@@ -24,67 +21,15 @@
 enum {
 	IN_HIGH = 64 * 1024,
 	OUT_HIGH = 64 * 1024,
-	OUT_LOW = 16 * 1024,
 };
 
-#define BORN_MASK ((UINT64_C(1) << 48) - 1)
-
-static struct slab client_slab, work_slab;
-static const struct conn_handler client_handler;
-
-static void client_next(struct client *cl);
-static void client_next_deferred(struct loop *loop, struct deferred *d);
-
-static struct client *
-client_of(struct conn *c)
-{
-	return LBD_CONTAINER(c, struct client, conn);
-}
-
-/* Makes sure that there is work.  False without memory. */
-static bool
-client_attach(struct client *cl)
-{
-	struct client_work *w;
-
-	if (cl->attached)
-		return true;
-	w = slab_alloc(&work_slab);
-	if (w == NULL)
-		return false;
-	zero(w, sizeof(*w));
-	w->client = cl;
-	w->c = cl->idle_c;
-	deferred_init(&w->next, client_next_deferred);
-	cl->work = w;
-	cl->attached = true;
-	return true;
-}
-
-/* What was received is dropped. */
-static void
-client_detach(struct client *cl)
-{
-	struct client_work *w = cl->work;
-
-	lbd_assert(cl->attached);
-	cl->idle_c = w->c;
-	cl->attached = false;
-	if (w->in.head != NULL)
-		lbd_chain_clear(&w->in);
-	lbd_buf_unref(&w->head);
-	loop_undefer(&w->next);
-	slab_free(&work_slab, w);
-}
-
-/* Nothing received waits to be looked at. */
-static bool
+bool
 client_in_empty(const struct client *cl)
 {
 	return !cl->attached || lbd_chain_empty(&cl->work->in);
 }
 
-static const struct http_conf *
+const struct http_conf *
 client_conf(const struct client *cl)
 {
 	if (!cl->attached)
@@ -154,7 +99,7 @@ client_timer(struct client *cl)
 	switch (cl->state) {
 	case CLIENT_IDLE:
 		ms = cl->requests == 0 ? c->client_header_timeout : c->keepalive_timeout;
-		if (clients_retiring)
+		if (clients_retiring && !client_has_heirs(cl))
 			ms = client_retire_time(cl, ms);
 		break;
 	case CLIENT_HEAD: /* the whole head has one limit, however it drips */
@@ -379,21 +324,21 @@ client_next(struct client *cl)
 {
 	struct client_work *w = cl->work; /* stays while parsing */
 
-	if (cl->parsing)
+	if (cl->parsing || (cl->moving && client_move_on(cl)))
 		return;
 	cl->parsing = true;
 	while (w->x == NULL && !lbd_chain_empty(&w->in) && !conn_is_closing(&cl->conn) &&
-		!(cl->conn.flags & CONN_FINISHING) && cl->state <= CLIENT_HEAD &&
+		!(cl->conn.flags & CONN_FINISHING) && !cl->moving && cl->state <= CLIENT_HEAD &&
 		conn_queued(&cl->conn) <= OUT_HIGH) {
 		if (client_scan(cl) && w->x != NULL)
 			steps_run(w->x);
 	}
 	cl->parsing = false;
-	if (w->x == NULL && cl->state <= CLIENT_HEAD)
+	if (w->x == NULL && cl->state <= CLIENT_HEAD && !cl->moving)
 		client_rest(cl);
 }
 
-static void
+void
 client_next_deferred(struct loop *loop, struct deferred *d)
 {
 	(void)loop;
@@ -467,6 +412,11 @@ client_ended(struct conn *c, int err)
 	cl->eof = true;
 	if (err != 0)
 		cl->gone = true;
+	if (cl->moving) {
+		client_stay(cl);
+		if (cl->attached)
+			loop_defer(conn_loop, &cl->work->next);
+	}
 	if (x == NULL) {
 		if (cl->gone)
 			conn_close(c);
@@ -511,7 +461,11 @@ client_drained(struct conn *c)
 
 	if (cl->state == CLIENT_LINGER)
 		cl->work->linger_until = loop_now(conn_loop) + cl->work->c->lingering_time;
+	if (cl->moving)
+		cl->since_ms = (uint32_t)loop_now(conn_loop); /* it is idle from now on */
 	client_timer(cl);
+	if (cl->moving && client_move_on(cl))
+		return;
 	if (x == NULL && !client_in_empty(cl))
 		loop_defer(conn_loop, &cl->work->next);
 	if (x != NULL && x->started && !x->reply_done && x->content != NULL &&
@@ -522,37 +476,18 @@ client_drained(struct conn *c)
 static void
 client_lent(struct conn *c)
 {
-	struct exchange *x = client_exchange(client_of(c));
+	struct client *cl = client_of(c);
+	struct exchange *x = client_exchange(cl);
 
+	if (cl->moving && !client_move_on(cl) && cl->attached)
+		client_next(cl);
 	if (x == NULL)
 		return;
 	relay_lent(x->up);
 	relay_lent(x->down); /* none, if the other one has ended the call */
 }
 
-static void
-client_closed(struct conn *c)
-{
-	struct client *cl = client_of(c);
-	struct exchange *x = client_exchange(cl);
-
-	if (x != NULL) {
-		/* A tunnel's or an abort's end step has not run yet. */
-		cl->gone = true;
-		exchange_abort(x, 499, x->end_cause != NULL ? x->end_cause : "CD");
-		steps_run(x);
-	}
-	if (cl->attached)
-		client_detach(cl);
-	lbd_list_remove(&cl->link);
-	client_counts.active--;
-	if (cl->reclaimed)
-		conn_slots_promise(-1);
-	slab_free(&client_slab, cl);
-	conn_slot_give();
-}
-
-static const struct conn_handler client_handler = {
+const struct conn_handler client_handler = {
 	.name = "http client",
 	.received = client_received,
 	.ended = client_ended,
@@ -562,36 +497,6 @@ static const struct conn_handler client_handler = {
 	.lent = client_lent,
 	.closed = client_closed,
 };
-
-void
-client_accepted(struct listener *l, struct loop *loop, int fd)
-{
-	static uint64_t number;
-	struct client *cl = slab_alloc(&client_slab);
-	struct addr peer;
-
-	if (cl == NULL) {
-		lbd_log(lbd_log_process(), LBD_LOG_CRIT, ENOMEM, "could not take a connection");
-		close(fd);
-		return;
-	}
-	conn_slot_take_accepted();
-	*cl = (struct client){ 0 };
-	conn_init(&cl->conn, loop, fd, &client_handler);
-	cl->conn.low_mark = OUT_LOW;
-	cl->port = l->protocol;
-	cl->idle_c = cl->port->fallback->conf;
-	cl->number = ++number;
-	cl->born_ms = loop_now(loop) & BORN_MASK;
-	cl->since_ms = (uint32_t)loop_now(loop);
-	if (conn_peer(&cl->conn, &peer) == 0)
-		addr_pack(&cl->peer, &peer);
-	lbd_list_add_tail(&clients, &cl->link);
-	client_counts.accepted++;
-	client_counts.active++;
-	conn_read_start(&cl->conn);
-	client_timer(cl);
-}
 
 /* The answer is queued; whatever the client still sends is read and dropped for a while (RFC
  * 9112 9.6). */
@@ -637,6 +542,10 @@ client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool sile
 			conn_finish(&cl->conn);
 			return;
 		}
+		if (clients_retiring && client_move(cl)) {
+			client_timer(cl);
+			return;
+		}
 		if (lbd_chain_empty(&w->in))
 			conn_slots_idle();
 		if (cl->parsing)
@@ -654,13 +563,4 @@ client_exchange_ended(struct client *cl, bool keep_alive, bool linger, bool sile
 		client_linger(cl);
 	else
 		client_finish(cl);
-}
-
-int
-clients_start(struct loop *loop)
-{
-	reclaim_start(loop);
-	slab_init(&client_slab, sizeof(struct client), 4);
-	slab_init(&work_slab, sizeof(struct client_work), 4);
-	return 0;
 }

@@ -29,8 +29,11 @@ http_count(uint64_t *accepted, uint64_t *requests)
 	*requests += client_counts.requests;
 }
 
+static const struct handover_kind *const kinds[] = { &client_handover, NULL };
+
 const struct protocol http_protocol = {
 	.name = "http",
+	.kinds = kinds,
 	.start = http_start,
 	.drain = clients_drain,
 	.retire = clients_retire,

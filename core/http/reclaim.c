@@ -28,7 +28,8 @@ may_reclaim(const struct client *cl)
 	uint64_t min =
 		LBD_MAX(cl->port->fallback->conf->keepalive_min_timeout, (uint64_t)MIN_IDLE_MS);
 
-	return cl->state == CLIENT_IDLE && !cl->reclaimed && !conn_is_closing(&cl->conn) &&
+	return cl->state == CLIENT_IDLE && !cl->reclaimed && !cl->moving &&
+		!conn_is_closing(&cl->conn) &&
 		client_spent(cl) >= min;
 }
 

@@ -42,7 +42,8 @@ reply_may_keep_alive(const struct exchange *x)
 	const struct client *cl = x->client;
 	const struct http_conf *c = x->c;
 
-	return x->keep_alive && !clients_draining && client_has_more(cl) &&
+	return x->keep_alive && (!clients_draining || client_has_heirs(cl)) &&
+	       client_has_more(cl) &&
 	       c->keepalive_timeout > 0 && (int64_t)cl->requests < c->keepalive_requests &&
 	       lbd_http_now(&x->pub) - cl->born_ms < c->keepalive_time && !reply_body_in_the_way(x);
 }

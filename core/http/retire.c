@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The end of idle connections when another generation of workers serves already.
+ * The end of idle connections when another generation of workers serves already, and they cannot go
+ * on there (moving.c).
  *
  * A client may be about to send, so one that is idle stays for a while, may bring one more request,
  * and is told with its answer that it was the last.  Those that are silent are closed after
@@ -31,20 +32,27 @@ client_retire_time(const struct client *cl, uint64_t most)
 }
 
 void
-clients_retire(uint64_t spread_ms)
+clients_let_go(void)
 {
 	struct lbd_list *l, *tmp;
 
-	if (spread_ms == 0) {
-		clients_drain();
-		return;
-	}
-	clients_draining = clients_retiring = true;
-	spread = spread_ms;
 	LBD_LIST_EACH(l, tmp, &clients) {
 		struct client *cl = LBD_LIST_ITEM(l, struct client, link);
 
-		if (client_exchange(cl) == NULL && cl->state == CLIENT_IDLE && cl->requests > 0)
+		if (client_exchange(cl) != NULL || cl->state != CLIENT_IDLE || cl->moving ||
+		    client_has_heirs(cl))
+			continue;
+		if (spread == 0)
+			conn_finish(&cl->conn);
+		else if (cl->requests > 0)
 			client_timer(cl);
 	}
+}
+
+void
+clients_retire(uint64_t spread_ms)
+{
+	clients_draining = clients_retiring = true;
+	spread = spread_ms;
+	clients_let_go();
 }

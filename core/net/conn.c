@@ -358,6 +358,14 @@ conn_dirty(struct conn *c)
 }
 
 void
+conn_low_mark(struct conn *c, uint32_t bytes)
+{
+	c->low_mark = bytes;
+	if (conn_queued(c) > bytes)
+		conn_flag(c, CONN_HIGH, 0);
+}
+
+void
 conn_send(struct conn *c, struct lbd_chain *chain)
 {
 	if (lbd_chain_empty(chain) && !chain->failed)

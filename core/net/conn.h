@@ -156,6 +156,8 @@ void conn_send(struct conn *c, struct lbd_chain *chain);
  */
 struct lbd_chain *conn_out(struct conn *c);
 void conn_dirty(struct conn *c);
+/* drained() when so many bytes are left, also of those that are queued already. */
+void conn_low_mark(struct conn *c, uint32_t bytes);
 /* Drops what is queued and not yet with the kernel. */
 void conn_drop(struct conn *c);
 static inline size_t
@@ -186,7 +188,7 @@ void conn_close(struct conn *c);
 void conn_reset(struct conn *c);
 /*
  * Another process has the descriptor, too: as conn_close, and the peer notices nothing.  Reading is
- * lent (conn_is_lent_in()) and nothing is to be sent (conn_is_quiet()).
+ * lent (conn_is_lent_in()), nothing is queued, and nothing in flight.
  */
 void conn_leave(struct conn *c);
 static inline bool
@@ -235,6 +237,13 @@ conn_is_plain(const struct conn *c)
 {
 	return c->tp == NULL;
 }
+
+/*
+ * The number of a connection that was accepted: nobody else's in this process, nor, when it has a
+ * source, in others.  first_of(n) gives the first of n numbers for whoever asks; 0: none.
+ */
+uint64_t conn_number(void);
+void conn_number_source(uint64_t (*first_of)(unsigned n));
 
 /* Calls handler->timeout after ms without another conn_timeout(); 0 stops it. */
 void conn_timeout(struct conn *c, uint64_t ms);

@@ -21,7 +21,9 @@ struct row {
 	_Atomic int32_t pid;
 	_Atomic uint32_t state; /* enum board_state */
 	_Atomic int32_t cpu;
-	uint32_t pad[7];
+	uint32_t pad;
+	_Atomic uint64_t moved_in, moved_out;
+	uint64_t pad2;
 };
 
 _Static_assert(sizeof(struct row) == 64, "a cache line for each writer");
@@ -29,7 +31,8 @@ _Static_assert(sizeof(struct row) == 64, "a cache line for each writer");
 struct board {
 	uint64_t magic;
 	uint32_t layout, rows;
-	uint64_t pad[6];
+	_Atomic uint64_t numbers; /* given out so far */
+	uint64_t pad[5];
 	struct row row[UPSTREAM_PROCESSES];
 };
 
@@ -98,6 +101,8 @@ board_clear(unsigned row)
 	SET(r->connections, 0);
 	SET(r->accepted, 0);
 	SET(r->requests, 0);
+	SET(r->moved_in, 0);
+	SET(r->moved_out, 0);
 }
 
 bool
@@ -115,6 +120,8 @@ board_read(unsigned row, pid_t pid, struct board_view *out)
 	out->connections = GET(r->connections);
 	out->accepted = GET(r->accepted);
 	out->requests = GET(r->requests);
+	out->moved_in = GET(r->moved_in);
+	out->moved_out = GET(r->moved_out);
 	return true;
 }
 
@@ -164,4 +171,23 @@ board_count(uint64_t connections, uint64_t accepted, uint64_t requests)
 	SET(mine->connections, connections);
 	SET(mine->accepted, accepted);
 	SET(mine->requests, requests);
+}
+
+void
+board_count_moved(uint64_t in, uint64_t out)
+{
+	if (mine == NULL)
+		return;
+	SET(mine->moved_in, in);
+	SET(mine->moved_out, out);
+}
+
+uint64_t
+board_numbers(unsigned n)
+{
+	struct board *b = shm.p;
+
+	if (b == NULL)
+		return 0;
+	return atomic_fetch_add_explicit(&b->numbers, n, memory_order_relaxed) + 1;
 }

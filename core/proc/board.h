@@ -24,6 +24,8 @@ struct board_view {
 	uint64_t connections; /* open, of clients */
 	uint64_t accepted;    /* in all its life, as all that follows */
 	uint64_t requests;
+	uint64_t moved_in;    /* connections that came from another worker, and went to one */
+	uint64_t moved_out;
 };
 
 /*
@@ -45,5 +47,9 @@ void board_set_state(enum board_state state);
 void board_set_cpu(int cpu);
 /* At the end of each turn: cheap. */
 void board_count(uint64_t connections, uint64_t accepted, uint64_t requests);
+void board_count_moved(uint64_t in, uint64_t out);
+
+/* Any process: the first of n numbers that are the caller's alone, never 0; 0 without a board. */
+uint64_t board_numbers(unsigned n);
 
 #endif

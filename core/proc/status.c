@@ -106,6 +106,8 @@ process_json(struct json_writer *w, const struct known *k)
 	json_known(w, "connections", counts, k->board.connections);
 	json_known(w, "accepted", counts, k->board.accepted);
 	json_known(w, "requests", counts, k->board.requests);
+	json_known(w, "moved_in", counts, k->board.moved_in);
+	json_known(w, "moved_out", counts, k->board.moved_out);
 	json_known(w, "cpu_ms", k->has_usage, k->usage.cpu_ms);
 	json_known(w, "rss_bytes", k->has_usage, k->usage.rss);
 	json_end(w, '}');

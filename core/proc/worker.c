@@ -169,6 +169,7 @@ tell_board(void)
 	for (size_t i = 0; protocols[i] != NULL; i++)
 		protocols[i]->count(&accepted, &requests);
 	board_count(worker_active(), accepted, requests);
+	board_count_moved(handover_counts.in, handover_counts.out);
 }
 
 static void
@@ -231,6 +232,7 @@ worker_serve(struct process *p)
 
 	timer_init(&worker.limit, on_limit);
 	conn_slots_init((unsigned)p->plan->events->connections, on_full);
+	conn_number_source(board_numbers);
 	upstreams_slot_set(p->row);
 	rc = upstreams_start(c, p->loop);
 	if (rc < 0)

@@ -128,13 +128,12 @@ is(http_get($port, '/')->{body}, "second $serving\n", 'a new connection gets the
 
 $new->send("TP/1.1\r\nHost: a\r\n\r\n");
 my $r = $new->response;
-is($r->{body}, "first $old\n", 'the request that had begun is answered');
-is(header($r, 'Connection'), 'close', 'as the last one');
+is($r->{body}, "second $serving\n", 'the request that had begun is answered by the new one');
+is(header($r, 'Connection'), undef, 'and more may follow');
 $idle->send("GET /again HTTP/1.1\r\nHost: a\r\n\r\n");
 $r = $idle->response;
-is($r->{body}, "first $old\n", 'the idle connection brings one more request');
-is(header($r, 'Connection'), 'close', 'and learns that it was the last');
-ok($idle->is_ended, 'then it is closed');
+is($r->{body}, "second $serving\n", 'the idle connection goes on there');
+is(header($r, 'Connection'), undef, 'and so for the next request');
 $up->send(substr $body, 100_000);
 is($up->response->{body}, '300000 ' . unpack('%32C*', $body), 'the upload ends whole');
 spew($gate, '');
@@ -156,22 +155,26 @@ $_->close for $ws, $down; # both were kept alive before
 ok(wait_for(sub { !is_alive($old) }), 'which ends with it');
 ok($lbd->wait_log(qr/generation 1 has ended/), 'and the generation');
 
-# an idle connection that stays silent
-$lbd->configure(site('third') =~ s/keepalive_min_timeout 30s;//r);
-is($lbd->reload, 1, 'a reload');
-$idle = Lbd::Client->new($port);
-$idle->send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-$idle->response;
-is($lbd->reload, 1, 'a reload');
-ok($idle->is_ended, 'a silent connection is closed');
-ok(!$idle->{error}, 'without a reset');
-$lbd->configure(site('third', 'worker_shutdown_spread off;') =~ s/worker_shutdown_spread 1s;//r);
-is($lbd->reload, 1, 'a reload');
-$idle = Lbd::Client->new($port);
-$idle->send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-$idle->response;
-is($lbd->reload, 1, 'a reload');
-ok($idle->is_ended, 'at once with "worker_shutdown_spread off"');
+# an idle connection that has nowhere to go, and one that has
+sub two_ports {
+	my ($n, $spread) = @_;
+	my $text = site('third') =~ s/keepalive_min_timeout 30s;//r =~ s/worker_shutdown_spread \w+;/worker_shutdown_spread $spread;/r;
+
+	$text =~ s/(?=listen )/listen 127.0.0.1:%%PORT_1%%; / if $n == 2;
+	$lbd->configure($text);
+	return is($lbd->reload, 1, 'a reload');
+}
+for my $spread ('1s', 'off') {
+	two_ports(2, $spread);
+	my @c = map { Lbd::Client->new($lbd->port($_)) } 0, 1;
+	$_->send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), $_->response for @c;
+	two_ports(1, $spread);
+	ok($c[1]->is_ended, "a silent connection of a listener that is gone is closed, spread $spread");
+	ok(!$c[1]->{error}, 'without a reset');
+	$c[0]->send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+	is($c[0]->response->{status}, 200, 'the other one goes on');
+	$_->close for @c;
+}
 
 # --- a bound on generations ---
 
