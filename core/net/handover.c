@@ -322,7 +322,7 @@ has_room(void)
 	int fds[HANDOVER_FDS];
 	unsigned n = 0;
 
-	if (conn_slots_free() < HANDOVER_FDS)
+	if (!conn_slots_make_room(HANDOVER_FDS))
 		return false;
 	/* descriptors that have no number to get are lost */
 	while (n < HANDOVER_FDS && (fds[n] = fcntl(in.file.fd, F_DUPFD_CLOEXEC, 3)) >= 0)

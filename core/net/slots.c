@@ -98,10 +98,13 @@ conn_slots_used(void)
 	return used;
 }
 
-unsigned
-conn_slots_free(void)
+bool
+conn_slots_make_room(unsigned n)
 {
-	return slots_free() + idle_count();
+	while (slots_free() < n)
+		if (!idle_reclaim() && (on_reclaim == NULL || !on_reclaim()))
+			return false;
+	return true;
 }
 
 void

@@ -155,7 +155,11 @@ void conn_slot_take_accepted(void);
 void conn_slot_give(void);        /* from closed() */
 void conn_slots_init(unsigned max, void (*full)(bool full));
 unsigned conn_slots_used(void);
-unsigned conn_slots_free(void);   /* could be taken without closing a client */
+/*
+ * There are n free ones for connections that are still elsewhere; if not, idle ones give way,
+ * sooner or later.
+ */
+bool conn_slots_make_room(unsigned n);
 /*
  * fn closes idle connections of another kind, promises their slots, and says whether there were
  * any.

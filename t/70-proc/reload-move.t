@@ -1,0 +1,289 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: MIT
+#
+# Connections go on in the next generation: kept-alive ones through many reloads, with requests in flight, in
+# pieces and pipelined, hundreds of idle ones; and those that cannot go on are not lost.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use File::Temp;
+use Lbd;
+use Lbd::Control;
+use POSIX ();
+use Test::More;
+
+my $gates = File::Temp::tempdir(CLEANUP => 1);
+my $origin = http_backend(sub {
+	my ($q, $n, $b) = @_;
+
+	$b->note("asked $q->{target}");
+	# answers when a file of that name is there
+	wait_for(sub { -e "$gates/$1" }) if $q->{target} =~ m{/held/(\w+)};
+	return [200, [], "origin $q->{target}"];
+});
+
+sub site {
+	my ($name, %o) = @_;
+	my $port = $o{port} // '%%PORT_0%%';
+
+	return <<"EOT";
+worker_processes @{[ $o{workers} // 1 ]};
+events { %%USE%% @{[ $o{events} // '' ]} }
+http {
+	keepalive_min_timeout @{[ $o{min} // '30s' ]};
+	keepalive_requests 100000;
+	client_header_timeout @{[ $o{header} // '60s' ]};
+	server {
+		listen 127.0.0.1:$port;
+		location / { return 200 "$name \$connection \$connection_requests \$pid \$request_uri"; }
+		location /held/ { proxy_pass http://127.0.0.1:@{[ $origin->port ]}; proxy_read_timeout 60s; }
+	}
+}
+EOT
+}
+
+sub ask { return $_[0]->send("GET $_[1] HTTP/1.1\r\nHost: a\r\n\r\n") }
+
+# The next answer as (name, connection, requests, pid, uri), '' for one that says that it is the last.
+sub answer {
+	my $r = $_[0]->response;
+
+	return ('') if $r->{status} != 200 || defined header($r, 'Connection');
+	return split / /, $r->{body};
+}
+
+sub asked {
+	ask(@_);
+	return answer($_[0]);
+}
+
+# What the workers that serve say of themselves, added up.
+sub counted {
+	my ($lbd, $what) = @_;
+	my $n = 0;
+
+	$n += $_->{$what} // 0 for grep { $_->{state} eq 'serving' } @{ control_ask($lbd, { verb => 'status' })->{workers} };
+	return $n;
+}
+
+subtest 'one connection, many generations' => sub {
+	my $lbd = Lbd->new(conf => site('g0'));
+	my $c = Lbd::Client->new($lbd->port);
+	my $silent = Lbd::Client->new($lbd->port);
+	my ($name, $number, $requests, $pid) = asked($c, '/a');
+	my $expected = 1;
+	my %pids = ($pid => 1);
+
+	is($requests, 1, 'the first request');
+	for my $g (1 .. 6) {
+		$lbd->configure(site("g$g", workers => (1, 3, 2, 4, 1, 2)[$g - 1]));
+		is($lbd->reload, 1, "reload $g") or last;
+		for my $k (1 .. 1 + $g % 3) {
+			my @a = asked($c, "/$g/$k");
+
+			is_deeply([@a[0, 1, 2, 4]], ["g$g", $number, ++$expected, "/$g/$k"],
+				'the same connection, the new configuration');
+			$pids{$a[3]} = 1;
+		}
+	}
+	is(scalar(keys %pids), 7, 'a worker of each generation');
+	my @a = asked($silent, '/first');
+	is_deeply([@a[0, 2]], ['g6', 1], 'one that had not asked anything');
+	isnt($a[1], $number, 'with a number of its own');
+	ok(wait_for(sub { $lbd->is_drained }), 'no older generation is left');
+	is(counted($lbd, 'moved_in'), 2, 'two came');
+	is(counted($lbd, 'accepted'), 0, 'and were not accepted there');
+	ok(wait_for(sub { counted($lbd, 'connections') == 2 }), 'two are open');
+	$lbd->signal('QUIT');
+	ok($_->is_ended && !$_->{error}, 'without a next generation they are closed') for $c, $silent;
+	is($lbd->wait_exit, 0, 'it ends');
+	$lbd->stop;
+};
+
+subtest 'requests in flight, pipelined, in pieces' => sub {
+	my $lbd = Lbd->new(conf => site('old'));
+	my ($held, $two, $piece, $both) = map { Lbd::Client->new($lbd->port) } 1 .. 4;
+	my @first = map { [asked($_, '/x')] } $held, $two, $piece, $both;
+
+	ask($held, '/held/a');
+	$two->send("GET /held/b HTTP/1.1\r\nHost: a\r\n\r\nGET /next HTTP/1.1\r\nHost: a\r\n\r\nGET /thi");
+	$both->send("GET /held/c HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+	$piece->send("GET /piece HTTP/1.1\r\nHo");
+	ok(wait_for(sub { $origin->notes == 3 }), 'requests in flight');
+	$lbd->configure(site('middle'));
+	is($lbd->reload, 1, 'a reload');
+	$lbd->configure(site('new'));
+	is($lbd->reload, 1, 'and another one meanwhile');
+	$piece->send("st: a\r\n\r\n");
+	is_deeply([(answer($piece))[0 .. 2]], ['new', $first[2][1], 2], 'a head in two pieces');
+	spew("$gates/$_", '') for qw(a b c);
+	my $r = $held->response;
+	is($r->{body}, 'origin /held/a', 'an answer that was under way');
+	is(header($r, 'Connection'), undef, 'is not the last');
+	is_deeply([(asked($held, '/y'))[0 .. 2]], ['new', $first[0][1], 3], 'it goes on in the newest generation');
+	is($two->response->{body}, 'origin /held/b', 'the first of two');
+	is_deeply([(answer($two))[0 .. 2, 4]], ['new', $first[1][1], 3, '/next'],
+		'the second, which had come before the reload, is answered by the newest');
+	$two->send("rd HTTP/1.1\r\nHost: a\r\n\r\n");
+	is_deeply([(answer($two))[0 .. 2, 4]], ['new', $first[1][1], 4, '/third'], 'and the third, of which it had a piece');
+	is($both->response->{body}, 'origin /held/c', 'one that wanted it');
+	ok($both->is_ended, 'is closed');
+	ok(wait_for(sub { $lbd->is_drained }), 'no older generation is left');
+	$lbd->stop;
+};
+
+subtest 'a head that never comes' => sub {
+	my $lbd = Lbd->new(conf => site('old', header => '2s'));
+	my ($begun, $silent) = map { Lbd::Client->new($lbd->port) } 1 .. 2;
+
+	$begun->send("GET / HTTP/1.1\r\n");
+	for (1 .. 3) {
+		is($lbd->reload, 1, 'a reload');
+	}
+	is($begun->response->{status}, 408, 'what has begun is timed out');
+	ok($silent->is_ended, 'what has not is closed');
+	$lbd->stop;
+};
+
+subtest 'many idle connections' => sub {
+	my $lbd = Lbd->new(conf => site('old', workers => 2));
+	my @c = map { Lbd::Client->new($lbd->port) } 1 .. 500;
+	my %number;
+
+	ask($_, '/x') for @c;
+	$number{(answer($_))[1]}++ for @c;
+	is(scalar(keys %number), 500, 'each has its number');
+	my @fds = map { scalar(() = glob "/proc/$_/fd/*") } $lbd->pid;
+	for my $round (1 .. 3) {
+		$lbd->configure(site("round$round", workers => 2 + $round % 2));
+		is($lbd->reload, 1, 'a reload');
+		ok(wait_for(sub { $lbd->is_drained }), 'nothing is left behind');
+		ok(wait_for(sub { counted($lbd, 'moved_in') == 500 }), 'all came');
+		ask($_, '/x') for @c;
+		is(scalar(grep { (answer($_))[0] eq "round$round" } @c), 500, 'all are answered');
+	}
+	ok(wait_for(sub { scalar(() = glob "/proc/@{[ $lbd->pid ]}/fd/*") <= $fds[0] + 2 }),
+		'the master has no more descriptors than for a worker more') or diag("$fds[0]: " . join "\n", map { readlink // '' } glob "/proc/@{[ $lbd->pid ]}/fd/*");
+	my ($worker) = $lbd->workers;
+	my $open = scalar(() = glob "/proc/$worker/fd/*");
+	$_->close for @c;
+	is(http_get($lbd->port, '/')->{status}, 200, 'it serves');
+	ok(wait_for(sub { counted($lbd, 'connections') == 0 }), 'they are gone');
+	$lbd->stop;
+};
+
+# A client process: requests on one connection as fast as it can, some of them two at once, some in two
+# pieces; ends when a file is there.
+sub talker {
+	my ($port, $id, $stop) = @_;
+	my $child = fork // die "fork: $!";
+
+	return $child if $child;
+	my $c = Lbd::Client->new($port);
+	my ($number, $done, $bad) = (undef, 0, '');
+	while (!-e $stop && $bad eq '') {
+		my $n = 1 + $done % 3;
+		my @uri = map { "/$id/" . ($done + $_) } 1 .. $n;
+		my $bytes = join '', map { "GET $_ HTTP/1.1\r\nHost: a\r\n\r\n" } @uri;
+		my $cut = $done * 7 % length $bytes;
+
+		$c->send(substr $bytes, 0, $cut);
+		select undef, undef, undef, 0.0005 if $done % 5 == 0;
+		$c->send(substr $bytes, $cut);
+		for my $uri (@uri) {
+			my @a = answer($c);
+
+			$number //= $a[1];
+			$bad = "request $done: (@a) for $uri" if ($a[4] // '') ne $uri || $a[1] != $number || $a[2] != ++$done;
+			last if $bad ne '';
+		}
+	}
+	spew("$stop-$id", "$done $bad");
+	POSIX::_exit(0);
+}
+
+subtest 'bytes that come while it moves' => sub {
+	my $lbd = Lbd->new(conf => site('g0', workers => 2));
+	my $stop = "$gates/stop";
+	my @talkers = map { talker($lbd->port, $_, $stop) } 1 .. 4;
+	my $done = 0;
+
+	for my $g (1 .. 20) {
+		$lbd->configure(site("g$g", workers => 1 + $g % 3));
+		$done += $lbd->reload // 0;
+	}
+	is($done, 20, '20 reloads');
+	spew($stop, '');
+	waitpid $_, 0 for @talkers;
+	like(slurp("$stop-$_"), qr/^\d+ $/, "connection $_ was never closed and got every answer once") for 1 .. 4;
+	ok(wait_for(sub { $lbd->is_drained }), 'nothing is left behind');
+	$lbd->stop;
+};
+
+subtest 'no room' => sub {
+	my $lbd = Lbd->new(conf => site('old'));
+	my @held = map { Lbd::Client->new($lbd->port) } 1 .. 20;
+	my @idle = map { Lbd::Client->new($lbd->port) } 1 .. 200;
+
+	asked($_, '/x') for @idle;
+	$lbd->configure(site('small', events => 'worker_connections 24;', min => '1s'));
+	ask($_, '/held/room') for @held[0 .. 9];
+	is($lbd->reload, 1, 'a reload');
+	ok(wait_for(sub { counted($lbd, 'moved_in') > 10 }), 'some come');
+	# those that are idle for long give way to others, as for new connections; nobody is reset
+	my %end = (answered => 0, closed => 0);
+	for my $c (@idle) {
+		ask($c, '/y');
+		my $r = $c->response;
+		$end{$r->{status} == 200 ? 'answered' : !$c->{error} || $c->{error} eq 'reset' ? 'closed' : $c->{error}}++;
+		$c->close;
+	}
+	is($end{answered} + $end{closed}, 200, "everybody is heard: $end{answered} answered, $end{closed} closed");
+	spew("$gates/room", '');
+	is($_->response->{body}, 'origin /held/room', 'what was in flight is answered') for @held[0 .. 9];
+	$_->close for @held;
+	ok(wait_for(sub { $lbd->is_drained }), 'the older generation ends');
+	$lbd->stop;
+};
+
+subtest 'a worker of the next generation dies' => sub {
+	my $lbd = Lbd->new(conf => site('old'), allow => [qr/exited on signal 9/]);
+	my ($idle, $held) = map { Lbd::Client->new($lbd->port) } 1 .. 2;
+	my $number = (asked($held, '/x'))[1];
+
+	asked($idle, '/x');
+	ask($held, '/held/dies');
+	ok(wait_for(sub { grep { /dies/ } $origin->notes }), 'a request in flight');
+	$lbd->configure(site('new'));
+	is($lbd->reload, 1, 'a reload');
+	my @a = asked($idle, '/y');
+	is($a[0], 'new', 'a connection that has moved');
+	$lbd->signal('KILL', $a[3]);
+	ok($idle->is_ended, 'ends with its worker');
+	ok(wait_for(sub { http_get($lbd->port, '/')->{status} == 200 }), 'another one is started');
+	spew("$gates/dies", '');
+	is($held->response->{body}, 'origin /held/dies', 'the request is answered');
+	is_deeply([(asked($held, '/z'))[0 .. 2]], ['new', $number, 3], 'and its connection goes on in that worker');
+	ok(wait_for(sub { $lbd->is_drained }), 'the older generation ends');
+	is($lbd->reload, 1, 'a reload');
+	is((asked($held, '/z'))[2], 4, 'goes on');
+	$lbd->stop;
+};
+
+subtest 'a reload that fails' => sub {
+	my $lbd = Lbd->new(conf => site('old'), allow => [qr/reload/]);
+	my $c = Lbd::Client->new($lbd->port);
+	my @a = asked($c, '/x');
+
+	$lbd->configure(site('bad') . "nonsense;\n");
+	is($lbd->reload, 0, 'a reload that fails');
+	is_deeply([asked($c, '/y')], [@a[0, 1], 2, $a[3], '/y'], 'moves nothing');
+	$lbd->configure(site('new'));
+	is($lbd->reload, 1, 'one that does not');
+	is_deeply([(asked($c, '/z'))[0 .. 2]], ['new', $a[1], 3], 'does');
+	$lbd->stop;
+};
+
+done_testing;
