@@ -83,7 +83,8 @@ accounts_print(FILE *to, uint64_t running, uint64_t clients)
 		const struct account *a = &accounts[k];
 
 		fprintf(to, "kind name=%s requests=%" PRIu64 " answered=%" PRIu64
-			" messages=%" PRIu64 " bytes_in=%" PRIu64 " bytes_out=%" PRIu64 " connections=%" PRIu64
+			" messages=%" PRIu64 " bytes_in=%" PRIu64 " bytes_out=%" PRIu64
+			" connections=%" PRIu64
 			" told=%" PRIu64 " told_gone=%" PRIu64 " refused_gone=%" PRIu64
 			" old=%" PRIu64 " excused=%" PRIu64 " worst_us=%" PRIu64, kinds[k].name,
 			a->requests, a->answered, a->messages, a->bytes_in, a->bytes_out,

@@ -132,8 +132,8 @@ head_needs(const struct frames *f)
 {
 	unsigned length = f->head_n < 2 ? 0 : f->head[1] & 0x7f;
 
-	return 2 + (length == LONG_16 ? 2 : length == LONG_64 ? 8 : 0) +
-		(f->head_n >= 2 && (f->head[1] & MASKED) != 0 ? 4 : 0);
+	return 2U + (length == LONG_16 ? 2U : length == LONG_64 ? 8U : 0U) +
+		(f->head_n >= 2 && (f->head[1] & MASKED) != 0 ? 4U : 0U);
 }
 
 static bool

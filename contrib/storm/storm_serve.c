@@ -476,7 +476,8 @@ line(char *text)
 		exit(0);
 	if (strcmp(text, "tell") == 0) {
 		printf("requests=%" PRIu64 " bytes_in=%" PRIu64 " bytes_out=%" PRIu64
-		       " messages=%" PRIu64 " tunnels=%" PRIu64 " cut=%" PRIu64 " bad=%" PRIu64 " twice=%" PRIu64
+		       " messages=%" PRIu64 " tunnels=%" PRIu64
+		       " cut=%" PRIu64 " bad=%" PRIu64 " twice=%" PRIu64
 		       " busy=%" PRIu64 " connections=%" PRIu64 "\n",
 			counts.requests, counts.bytes_in, counts.bytes_out, counts.messages,
 			counts.tunnels, counts.cut, counts.bad, counts.twice, counts.busy,
