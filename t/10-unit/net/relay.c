@@ -145,12 +145,20 @@ line_write(struct line *l, size_t max)
 	}
 }
 
-/* One step of a source that writes up to max and a sink that reads; bytes that came. */
+/*
+ * One step of a source that writes up to max and a sink that reads all there is: less would leave
+ * the loop with nothing to do for a turn.  0, or as peer_check() at the end.
+ */
 static ssize_t
 line_step(struct line *l, size_t max)
 {
+	ssize_t n;
+
 	line_write(l, max);
-	return peer_check(l->sink, &l->read);
+	do
+		n = peer_check(l->sink, &l->read);
+	while (n > 0);
+	return n;
 }
 
 static void
