@@ -49,6 +49,8 @@ struct engine {
 	void (*close)(struct loop *loop, int fd);
 	/* Monotonic ms; NULL: the clock. */
 	uint64_t (*now)(const struct loop *loop);
+	/* See loop_keep().  0 or -errno; NULL: the process keeps nothing longer than itself. */
+	int (*keep)(struct loop *loop, int fd);
 	/* Adds the engine's own numbers.  May be NULL. */
 	void (*stats)(const struct loop *loop, struct loop_stats *out);
 };

@@ -102,6 +102,12 @@ loop_destroy(struct loop **lp)
 	free(loop);
 }
 
+int
+loop_keep(struct loop *loop, int fd)
+{
+	return loop->engine->keep == NULL ? 0 : loop->engine->keep(loop, fd);
+}
+
 /* --- marks and deferred calls --- */
 
 void

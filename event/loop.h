@@ -50,6 +50,13 @@ int loop_create(struct loop **loop, const struct loop_conf *conf, const char **w
 /* All ops done or cancelled and drained by the caller; frees the rest. */
 void loop_destroy(struct loop **loop);
 
+/*
+ * What fd refers to stays open until the kernel has ended all that the loop gave it, also when the
+ * process is killed; then that may be some time after the process is gone.  fd stays the caller's.
+ * Once in a loop.  0 or -errno.
+ */
+int loop_keep(struct loop *loop, int fd);
+
 /* Name of the engine: "io_uring", "epoll", "sim". */
 const char *loop_engine(const struct loop *loop);
 

@@ -425,6 +425,15 @@ uring_busy(const struct loop *loop)
 	return !lbd_list_empty(&u->starved) || !lbd_list_empty(&u->sendq);
 }
 
+/* Registered files go with the ring itself, after its last request. */
+static int
+uring_keep(struct loop *loop, int fd)
+{
+	struct uring *u = loop->impl;
+
+	return io_uring_register_files(&u->ring, &fd, 1);
+}
+
 static void
 uring_stats(const struct loop *loop, struct loop_stats *out)
 {
@@ -513,5 +522,6 @@ const struct engine engine_uring = {
 	.flush = uring_flush,
 	.push = uring_push,
 	.busy = uring_busy,
+	.keep = uring_keep,
 	.stats = uring_stats,
 };

@@ -22,8 +22,6 @@
 #define AGAIN_MS 1000
 #define WAITING_FIRST 16
 #define EMPTY_MAX 65536 /* connections taken from a queue at its end */
-#define LOOK_FIRST_MS 8
-#define LOOK_LAST_MS 10000
 
 /* --- connections that came while paused --- */
 
@@ -111,7 +109,8 @@ socket_again(struct loop *loop, struct timer *t)
  * Whoever is in the queue has been let in by the kernel.  If nobody accepts here after us, the
  * close would reset him.  If somebody does, he may have been announced to us alone (under io_uring
  * the kernel wakes one of those who wait), just when we ceased to listen; then nobody else would
- * look before the next one comes.
+ * look before the next one comes.  Of those who cannot look any more the master knows: see
+ * listeners_look().
  */
 static void
 socket_empty(struct listener_socket *s)
@@ -126,24 +125,6 @@ socket_empty(struct listener_socket *s)
 		else if (fd != -ECONNABORTED && fd != -EINTR)
 			break;
 	}
-}
-
-/*
- * A worker that was killed leaves a ring which the kernel takes down some time after the process is
- * gone.  Until then its accept is one of those who wait here, and the kernel may announce a
- * connection to it alone.  So whoever begins to serve looks into the queue himself a few times.
- */
-static void
-socket_look(struct loop *loop, struct timer *t)
-{
-	struct listener_socket *s = LBD_CONTAINER(t, struct listener_socket, look);
-
-	if (s->listener->stopping || s->file.fd < 0)
-		return;
-	socket_empty(s);
-	s->look_ms *= 2;
-	if (s->look_ms <= LOOK_LAST_MS)
-		timer_set(loop, t, s->look_ms);
 }
 
 /* No accept is in flight any more. */
@@ -185,7 +166,6 @@ socket_start(struct listener_socket *s, struct listener *l, int *fd)
 	*fd = -1;
 	op_init(&s->op, socket_event);
 	timer_init(&s->again, socket_again);
-	timer_init(&s->look, socket_look);
 }
 
 /* Socket i is worker (i modulo workers)'s; the one of a UNIX path is everybody's. */
@@ -242,13 +222,23 @@ listeners_serve(struct config *c)
 		struct listener *l = LBD_LIST_ITEM(p, struct listener, link);
 
 		l->serving = true;
-		for (unsigned i = 0; i < l->socket_count; i++) {
-			struct listener_socket *s = &l->sockets[i];
+		for (unsigned i = 0; i < l->socket_count; i++)
+			socket_rearm(&l->sockets[i]);
+	}
+}
 
-			socket_rearm(s);
-			s->look_ms = LOOK_FIRST_MS;
-			timer_set(l->loop, &s->look, s->look_ms);
-		}
+void
+listeners_look(struct config *c)
+{
+	struct lbd_list *p, *tmp;
+
+	LBD_LIST_EACH(p, tmp, listeners_of(c)) {
+		struct listener *l = LBD_LIST_ITEM(p, struct listener, link);
+
+		if (!l->serving || l->stopping)
+			continue;
+		for (unsigned i = 0; i < l->socket_count; i++)
+			socket_empty(&l->sockets[i]);
 	}
 }
 
@@ -274,7 +264,6 @@ listener_stop(struct listener *l, struct loop *loop)
 		struct listener_socket *s = &l->sockets[i];
 
 		timer_fini(loop, &s->again);
-		timer_fini(loop, &s->look);
 		if (op_in_flight(&s->op))
 			op_cancel(loop, &s->op);
 		else

@@ -37,8 +37,6 @@ struct listener_socket {
 	struct file file;
 	struct op op;
 	struct timer again;            /* after an error that is not ours to understand */
-	struct timer look;             /* into the queue, after a start */
-	uint64_t look_ms;              /* until the next time */
 };
 
 struct listener {
@@ -119,6 +117,11 @@ void listeners_drop(struct config *c);    /* who does not accept: closes its des
  */
 int listeners_start(struct config *c, struct loop *loop, unsigned slot, unsigned workers);
 void listeners_serve(struct config *c);
+/*
+ * Takes what waits in the queues now: it may have been announced to a process that does nothing
+ * with it (core/proc/lookout.h).
+ */
+void listeners_look(struct config *c);
 /* Nobody accepts at this address after us ("*": at any): listeners_stop() empties the queues. */
 void listeners_gone(struct config *c, struct lbd_str name);
 /*

@@ -27,6 +27,7 @@ enum channel_type {
 	 * and what is taken there (succession.h).
 	 */
 	CHANNEL_HANDOVER,
+	CHANNEL_LOOK = 24, /* somebody may wait in the queues unannounced */
 };
 
 enum { CHANNEL_FDS = 2 };

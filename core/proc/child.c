@@ -20,6 +20,7 @@
 #include "core/proc/board.h"
 #include "core/proc/channel.h"
 #include "core/proc/child.h"
+#include "core/proc/lookout.h"
 #include "core/proc/worker.h"
 
 /* A child that ends within YOUNG_MS of its start is not started again at once the second time. */
@@ -67,6 +68,7 @@ child_main(struct children *cs, struct child *c, int channel)
 
 	log_init();
 	cs->forked();
+	lookout_forget();
 	/* or the others would not see the master's end */
 	for (unsigned i = 0; i < cs->n; i++)
 		sock_close(&cs->v[i].channel);
@@ -159,6 +161,9 @@ child_ended(struct child *c, int status)
 			"%s %d exited with code %d", child_name(c), pid, WEXITSTATUS(status));
 	c->pid = 0;
 	c->ready = false;
+	/* one that ended by itself has ceased to accept before */
+	if (c->role == ROLE_WORKER && (!WIFEXITED(status) || WEXITSTATUS(status) != 0))
+		lookout_died(&c->channel);
 	sock_close(&c->channel);
 	return WIFEXITED(status) && WEXITSTATUS(status) == PROCESS_CANNOT_START;
 }

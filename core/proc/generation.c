@@ -23,6 +23,7 @@
 #include "core/os/clock.h"
 #include "core/os/log.h"
 #include "core/proc/channel.h"
+#include "core/proc/lookout.h"
 #include "core/proc/master_private.h"
 #include "core/proc/start.h"
 #include "core/proc/succession.h"
@@ -170,6 +171,7 @@ change(void)
 	master.next = 0;
 	bound_generations();
 	start_pid_path_change(master.plan->pid_path);
+	lookout_begin();
 	master.ceasing = drained;
 	master.ceasing_ms = clock_read_ms() + CEASE_MS;
 }

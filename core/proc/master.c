@@ -20,6 +20,7 @@
 #include "core/os/log.h"
 #include "core/os/logfile.h"
 #include "core/os/sock.h"
+#include "core/proc/lookout.h"
 #include "core/proc/master_private.h"
 #include "core/proc/signals.h"
 #include "core/proc/succession.h"
@@ -183,6 +184,8 @@ time_to_wait(uint64_t now)
 	if (master.deadline_ms != 0)
 		due = LBD_MIN(due, master.deadline_ms);
 	due = LBD_MIN(due, generation_due());
+	if (master.state <= RUNNING)
+		due = LBD_MIN(due, lookout_due());
 	due = LBD_MIN(due, reload_due());
 	due = LBD_MIN(due, logfile_tick(now));
 	if (due == UINT64_MAX)
@@ -265,6 +268,7 @@ master_loop(void)
 			generation_check_failed();
 			generation_check_ceased(now);
 			succession_tick(now);
+			lookout_tick(now);
 			reload_tick(now);
 		}
 		if (master.state > RUNNING && children_running(&master.children, 0, false) == 0)

@@ -205,6 +205,10 @@ on_message(struct process *p, const struct channel_msg *msg, int *fds)
 		if (ev->drain != NULL)
 			ev->drain(p);
 		break;
+	case CHANNEL_LOOK:
+		if (ev->look != NULL)
+			ev->look(p);
+		break;
 	default:
 		break;
 	}
@@ -245,6 +249,12 @@ process_watch(struct process *p)
 	op_poll(p->loop, &p->signal_op, &p->signal_file, POLLIN);
 	op_init(&p->channel_op, on_channel);
 	if (p->channel >= 0) {
+		int rc = loop_keep(p->loop, p->channel);
+
+		/* then the master believes too soon that nothing is left of us: see lookout.h */
+		if (rc < 0)
+			lbd_log(lbd_log_process(), LBD_LOG_INFO, -rc,
+				"could not leave the channel to the ring");
 		file_init(&p->channel_file, p->channel);
 		op_poll(p->loop, &p->channel_op, &p->channel_file, POLLIN);
 	}

@@ -36,6 +36,7 @@ struct process_events {
 	/* Where connections may go on; fds as in channel.h, taken. */
 	void (*handover)(struct process *p, int *fds);
 	void (*drain)(struct process *p);     /* another generation goes on */
+	void (*look)(struct process *p);      /* into the queues */
 	void (*turned)(struct process *p);    /* end of each turn; NULL: nothing */
 };
 

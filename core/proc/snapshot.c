@@ -8,7 +8,9 @@
  *	zone      name, fd                 one per group of servers
  *	handover  fd                       where the generation that serves receives connections
  *	handover  fd                       where the generation that serves gets connections
- *	child     role, generation, slot, row, pid, fd (its channel), ready, started, drained, delay
+ *	child     role, generation, slot, row, pid, fd (its channel), ready, ceased, started,
+ *	          drained, delay
+ *	dead      fd                       channel of a worker whose ring may be there (lookout.h)
  *	file      path, text               the configuration that serves
  *	module    name, version, path, device, inode, changed
  *	asker     note, fd, later          who waits for an answer (reload.c)
@@ -29,6 +31,7 @@
 #include "core/net/listener.h"
 #include "core/net/upstream.h"
 #include "core/proc/image.h"
+#include "core/proc/lookout.h"
 #include "core/proc/master_private.h"
 #include "core/proc/start.h"
 #include "core/proc/succession.h"
@@ -109,6 +112,7 @@ save_child(struct state *s, const struct child *c)
 	state_num(s, "row", c->row);
 	state_num(s, "pid", (uint64_t)c->pid);
 	state_num(s, "ready", c->ready);
+	state_num(s, "ceased", c->ceased);
 	state_num(s, "started", c->started_ms);
 	state_num(s, "drained", c->drain_ms);
 	state_num(s, "delay", c->delay_ms);
@@ -210,6 +214,7 @@ snapshot_make(const struct reload_facts *facts, struct state *before)
 		if (master.children.v[i].pid > 0 &&
 			master.children.v[i].generation <= master.generation)
 			save_child(s, &master.children.v[i]);
+	lookout_save(s);
 	if (before != NULL) {
 		save_again(s, before, "file");
 		save_again(s, before, "module");
@@ -285,6 +290,9 @@ restore_child(struct state_entry *e)
 		.delay_ms = state_get_num(e, "delay", 0),
 	};
 
+	/* a version that does not say was not told, either */
+	c.ceased = state_get_num(e, "ceased", c.drain_ms != 0) != 0;
+
 	c.channel = state_take_fd(e);
 	return c.pid > 0 ? children_adopt(&master.children, &c) : 0;
 }
@@ -311,6 +319,7 @@ snapshot_restore(struct state *s, struct reload_facts *facts)
 	succession_load(s);
 	while (rc == 0 && (e = state_next(s, "child", e)) != NULL)
 		rc = restore_child(e);
+	lookout_restore(s);
 	return rc;
 }
 

@@ -139,6 +139,12 @@ worker_accept(struct process *p)
 }
 
 static void
+worker_look(struct process *p)
+{
+	listeners_look(p->plan->config);
+}
+
+static void
 worker_gone(struct process *p, struct lbd_str listener)
 {
 	listeners_gone(p->plan->config, listener);
@@ -192,6 +198,7 @@ static const struct process_events events = {
 	.gone = worker_gone,
 	.handover = worker_name_heirs,
 	.drain = worker_retire,
+	.look = worker_look,
 	.turned = on_turned,
 };
 
