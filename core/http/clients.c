@@ -36,6 +36,8 @@ clients_abort(void)
 	LBD_LIST_EACH(l, tmp, &clients) {
 		struct client *cl = LBD_LIST_ITEM(l, struct client, link);
 
+		if (cl->gone && conn_is_closing(&cl->conn)) /* told twice */
+			continue;
 		cl->gone = true;
 		if (client_exchange(cl) != NULL)
 			exchange_abort(cl->work->x, 499, "KD"); /* its handler ends a tunnel, too */

@@ -35,6 +35,7 @@ enum { ABORT_MS = 1000, FULL_QUIET_MS = 10000 };
 static struct {
 	struct process process;
 	enum worker_state state;
+	bool late;           /* ABORTING: nobody can come any more, who did meanwhile is closed */
 	bool ceased;         /* the master knows that no connection is taken any more */
 	int heirs;           /* owned: where connections go when it drains; -1: nowhere */
 	struct timer limit;  /* after SERVING: ends the state */
@@ -51,6 +52,13 @@ worker_active(void)
 }
 
 static void
+close_all(void)
+{
+	for (size_t i = 0; protocols[i] != NULL; i++)
+		protocols[i]->abort();
+}
+
+static void
 worker_abort(struct process *p)
 {
 	if (worker.state == ABORTING)
@@ -59,8 +67,7 @@ worker_abort(struct process *p)
 		listeners_stop(p->plan->config, p->loop);
 	worker.state = ABORTING;
 	board_set_state(BOARD_ENDING);
-	for (size_t i = 0; protocols[i] != NULL; i++)
-		protocols[i]->abort();
+	close_all();
 	upstreams_close_idle();
 	timer_set(p->loop, &worker.limit, ABORT_MS);
 }
@@ -187,6 +194,11 @@ on_turned(struct process *p)
 	if (!worker.ceased)
 		channel_send(p->channel, CHANNEL_CEASED, "");
 	worker.ceased = true;
+	/* what was accepted when we were told to end came after the others were closed */
+	if (worker.state == ABORTING && !worker.late) {
+		worker.late = true;
+		close_all();
+	}
 	if (worker_active() == 0 && !(worker.state == RETIRING && handover_is_receiving()))
 		loop_stop(p->loop);
 }

@@ -67,6 +67,19 @@ is($busy->response->{status}, 0, 'TERM: no answer');
 is($lbd->wait_exit, 0, 'it ends');
 $lbd->stop;
 
+# TERM, and connections that come right behind it
+$lbd = Lbd->new(conf => site(), workers => 1);
+my ($worker) = $lbd->workers;
+$lbd->signal('STOP', $worker);
+ok(wait_for(sub { (slurp("/proc/$worker/stat") // '') =~ /^\d+ \(.*\) T /s }), 'a worker is stopped');
+$lbd->signal('TERM', $worker);
+my @late = map { Lbd::Client->new($lbd->port) } 1 .. 20;
+$_->send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n") for @late;
+$lbd->signal('CONT', $worker);
+ok($lbd->wait_log(qr/worker process $worker exited with code 0/), 'and told to end');
+unlike($lbd->log, qr/connections did not end/, 'which it does, without those it let in at last');
+$lbd->stop;
+
 # worker_shutdown_timeout
 $lbd = Lbd->new(conf => site("worker_shutdown_timeout 300ms;\n"));
 $busy = Lbd::Client->new($lbd->port);
