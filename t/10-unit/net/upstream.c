@@ -317,6 +317,13 @@ goes_round(void)
 	is_int(state(used[0], 0)->in_flight, 0, "and none is left in flight");
 	config_destroy(&c);
 
+	c = load_group(A ";" B ";" C ";");
+	atomic_store(&state(used[0], 0)->balancer[0], 7000); /* of other weights */
+	atomic_store(&state(used[0], 1)->balancer[0], -9000);
+	atomic_store(&state(used[0], 2)->balancer[0], 2000);
+	picks_are(used[0], 7, LBD_PICK_OK, "aabcabc", "what heavy servers earned is forgotten");
+	config_destroy(&c);
+
 	c = load_group(A ";" B ";" C " weight=0;");
 	picks_are(used[0], 6, LBD_PICK_OK, "ababab", "weight 0 gets none");
 	config_destroy(&c);
