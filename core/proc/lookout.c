@@ -50,7 +50,7 @@ forget_gone(void)
 		struct channel_msg msg;
 		int rc;
 
-		while ((rc = channel_recv(lookout.dead[i], &msg)) > 0)
+		while ((rc = channel_recv(lookout.dead[i], &msg, NULL)) > 0)
 			;
 		if (rc == -EAGAIN)
 			lookout.dead[to++] = lookout.dead[i];

@@ -8,11 +8,11 @@
  * heavy server's turns are spread out: weights 5, 1, 1 give a a b a c a a.
  *
  * The current weights are shared by all workers and changed by atomic additions, whose sum stays
- * zero whatever the order, so the shares are exact over all workers.  They outlive a reload; when it
- * brings other weights, those that are far from anything the new ones make begin anew, or a server
- * would be paid what it earned as a heavy one.  Large groups of equal servers
- * take turns, for looking at all of them would be the most expensive part of a request.  Who may be
- * chosen, and what happens when a server fails, is decided by the core.
+ * zero whatever the order, so the shares are exact over all workers.  They outlive a reload; when
+ * it brings other weights, those that are far from anything the new ones make begin anew, or a
+ * server would be paid what it earned as a heavy one.  Large groups of equal servers take turns,
+ * for looking at all of them would be the most expensive part of a request.  Who may be chosen, and
+ * what happens when a server fails, is decided by the core.
  */
 
 #include <stdatomic.h>
