@@ -142,3 +142,11 @@ server_ended(const struct lbd_upstream *up, struct server *s, enum lbd_pick_outc
 		break;
 	}
 }
+
+uint32_t
+server_weight(const struct lbd_upstream *up, const struct server *s, uint64_t now)
+{
+	(void)up;
+	(void)now;
+	return s->pub.weight * LBD_WEIGHT_ONE;
+}

@@ -22,6 +22,7 @@
 /* Of this process: who may be chosen, for the length of one call. */
 static struct {
 	struct lbd_server **v; /* owned */
+	uint32_t *weight;      /* owned: of each */
 	unsigned room;
 } scratch;
 
@@ -29,6 +30,7 @@ int
 pick_reserve(unsigned n)
 {
 	struct lbd_server **v;
+	uint32_t *weight;
 
 	if (n <= scratch.room)
 		return 0;
@@ -36,6 +38,10 @@ pick_reserve(unsigned n)
 	if (v == NULL)
 		return -ENOMEM;
 	scratch.v = v;
+	weight = base_realloc(scratch.weight, n * sizeof(*weight));
+	if (weight == NULL)
+		return -ENOMEM;
+	scratch.weight = weight;
 	scratch.room = n;
 	return 0;
 }
@@ -76,25 +82,38 @@ enum obstacle {
 	OBSTACLE_FAILED,
 };
 
-static struct server *
-server_of(struct lbd_server *s)
-{
-	return LBD_CONTAINER(s, struct server, pub);
-}
-
+/* Whoever asks. */
 static enum obstacle
-obstacle_of(const struct lbd_pick *p, const struct server *s, uint64_t now)
+obstacle_to_all(const struct lbd_upstream *up, const struct server *s, uint64_t now)
 {
 	if (s->down || s->addr.len == 0 || s->pub.weight == 0)
 		return OBSTACLE_CLOSED;
-	if (was_tried(p, &s->pub))
-		return OBSTACLE_TRIED;
-	if (server_is_failed(p->upstream, s, now))
+	if (server_is_failed(up, s, now))
 		return OBSTACLE_FAILED;
 	if (s->max_conns > 0 &&
 	    atomic_load_explicit(&s->pub.state->in_flight, memory_order_relaxed) >= s->max_conns)
 		return OBSTACLE_BUSY;
 	return OBSTACLE_NONE;
+}
+
+static enum obstacle
+obstacle_of(const struct lbd_pick *p, const struct server *s, uint64_t now)
+{
+	enum obstacle o = obstacle_to_all(p->upstream, s, now);
+
+	return o != OBSTACLE_CLOSED && was_tried(p, &s->pub) ? OBSTACLE_TRIED : o;
+}
+
+bool
+server_is_usable(const struct lbd_upstream *up, const struct server *s, uint64_t now)
+{
+	return obstacle_to_all(up, s, now) == OBSTACLE_NONE;
+}
+
+bool
+lbd_pick_may(const struct lbd_pick *p, const struct lbd_server *s)
+{
+	return obstacle_of(p, server_of(s), clock_ms()) == OBSTACLE_NONE;
 }
 
 static void
@@ -104,13 +123,16 @@ collect(const struct lbd_pick *p, struct lbd_candidates *c, unsigned from, unsig
 	unsigned i;
 
 	c->v = scratch.v;
+	c->weight = scratch.weight;
 	c->n = 0;
 	c->all = to - from;
 	for (i = from; i < to; i++) {
 		struct server *s = p->upstream->servers[i];
 
-		if (obstacle_of(p, s, now) == OBSTACLE_NONE)
-			c->v[c->n++] = &s->pub;
+		if (obstacle_of(p, s, now) != OBSTACLE_NONE)
+			continue;
+		c->v[c->n] = &s->pub;
+		c->weight[c->n++] = LBD_MAX(server_weight(p->upstream, s, now), 1u);
 	}
 }
 
@@ -179,46 +201,61 @@ forget_candidate(struct lbd_candidates *c, const struct lbd_server *s)
 	unsigned i, n = 0;
 
 	for (i = 0; i < c->n; i++) {
-		if (c->v[i] != s)
-			c->v[n++] = c->v[i];
+		if (c->v[i] == s)
+			continue;
+		c->v[n] = c->v[i];
+		c->weight[n++] = c->weight[i];
 	}
 	c->n = n;
+}
+
+/* The method's choice, or round robin's for one that has none. */
+static struct lbd_server *
+choose_one(struct lbd_pick *p, const struct lbd_candidates *c)
+{
+	const struct lbd_balancer *b = p->upstream->balancer, *other = upstream_balancer();
+	struct lbd_server *s = NULL;
+
+	if (b != NULL && b->pick != NULL)
+		s = b->pick(p->upstream, c, p);
+	if (s != NULL || other == NULL || other == b)
+		return s == NULL ? c->v[0] : s;
+	p->why = other->why;
+	s = other->pick(p->upstream, c, p);
+	return s == NULL ? c->v[0] : s;
 }
 
 static struct server *
 choose_among(struct lbd_pick *p, struct lbd_candidates *c, uint64_t now)
 {
-	const struct lbd_balancer *b = p->upstream->balancer;
 	struct lbd_server *s;
 
 	while (c->n > 0) {
-		s = b == NULL ? c->v[0] : b->pick(p->upstream, c, p);
-		if (s == NULL)
-			return NULL;
+		s = choose_one(p, c);
 		if (claim(p, server_of(s), now, false))
 			return server_of(s);
-		if (b != NULL && b->done != NULL)
-			b->done(p->upstream, s, LBD_PICK_UNCOUNTED, 0);
 		forget_candidate(c, s);
 	}
 	return NULL;
 }
 
-/* In a large group of equals: the one whose turn it is, unless something is in the way. */
 static struct server *
-choose_by_turn(struct lbd_pick *p, uint64_t now)
+choose_proposed(struct lbd_pick *p, uint64_t now)
 {
-	const struct lbd_upstream *up = p->upstream;
-	const struct lbd_balancer *b = up->balancer;
-	struct server *s;
+	const struct lbd_balancer *b = p->upstream->balancer;
+	struct lbd_server *s;
+	unsigned nth;
 
-	if (!up->private->turns || p->tries > 0)
+	if (b == NULL || b->propose == NULL)
 		return NULL;
-	s = up->servers[b->turn(up->servers[0]->pub.state, up->private->primaries)];
-	if (obstacle_of(p, s, now) == OBSTACLE_NONE && claim(p, s, now, false))
-		return s;
-	if (b->done != NULL)
-		b->done(p->upstream, &s->pub, LBD_PICK_UNCOUNTED, 0);
+	for (nth = 0; nth < LBD_PROPOSALS_MAX; nth++) {
+		s = b->propose(p->upstream, p, nth);
+		if (s == NULL)
+			return NULL;
+		if (obstacle_of(p, server_of(s), now) == OBSTACLE_NONE &&
+		    claim(p, server_of(s), now, false))
+			return server_of(s);
+	}
 	return NULL;
 }
 
@@ -284,12 +321,13 @@ choose(struct lbd_pick *p, uint64_t now)
 {
 	struct lbd_upstream *up = p->upstream;
 	unsigned primaries = up->private->primaries;
-	struct server *s = choose_by_turn(p, now);
+	struct server *s;
 
-	if (s == NULL)
-		s = choose_tier(p, 0, primaries, now);
 	p->why = up->balancer == NULL ? "only" : up->balancer->why;
 	p->backups = p->last_resort = false;
+	s = choose_proposed(p, now);
+	if (s == NULL)
+		s = choose_tier(p, 0, primaries, now);
 	if (s != NULL)
 		return s;
 	if (primaries < up->n) {
@@ -342,6 +380,11 @@ pick_try(struct lbd_pick *p)
 	}
 	p->server = &s->pub;
 	p->start_ms = now;
+	p->start_us = clock_us();
+	p->connect_us = p->header_us = -1;
+	p->tunnel = false;
+	if (p->upstream->balancer != NULL && p->upstream->balancer->begin != NULL)
+		p->upstream->balancer->begin(p->upstream, p->server);
 	if (p->tries++ == 0)
 		budget_request(p->upstream, now);
 	atomic_fetch_add_explicit(&s->pub.state->requests, 1, memory_order_relaxed);
@@ -360,25 +403,56 @@ lbd_pick_next(struct lbd_pick *p)
 	return !p->busy && pick_try(p) ? p->server : NULL;
 }
 
+/* Since the choice, as far as the clock of this turn goes. */
+static int64_t
+elapsed_us(const struct lbd_pick *p)
+{
+	uint64_t now = clock_us();
+
+	return now > p->start_us ? (int64_t)(now - p->start_us) : 0;
+}
+
+void
+lbd_pick_mark(struct lbd_pick *p, enum lbd_pick_mark mark)
+{
+	if (p->server == NULL)
+		return;
+	switch (mark) {
+	case LBD_PICK_CONNECTED:
+		p->connect_us = elapsed_us(p);
+		break;
+	case LBD_PICK_HEADER:
+		p->header_us = elapsed_us(p);
+		break;
+	case LBD_PICK_TUNNEL:
+		p->tunnel = true;
+		break;
+	}
+}
+
 void
 lbd_pick_done(struct lbd_pick *p, enum lbd_pick_outcome outcome)
 {
 	struct lbd_upstream *up = p->upstream;
 	struct lbd_server *s = p->server;
-	uint64_t now;
+	const struct lbd_pick_result r = {
+		.outcome = outcome,
+		.connect_us = p->connect_us,
+		.header_us = p->header_us,
+		.last_us = s != NULL && outcome == LBD_PICK_OK && !p->tunnel ? elapsed_us(p) : -1,
+	};
 
 	if (p->wait != NULL)
 		queue_cancel(p);
 	if (s == NULL)
 		return;
 	p->server = NULL;
-	now = clock_ms();
-	server_ended(up, server_of(s), outcome, now);
+	server_ended(up, server_of(s), outcome, clock_ms());
 	count_out(up, server_of(s));
 	if (p->in_breaker)
 		breaker_leave(p, outcome);
-	if (up->balancer != NULL && up->balancer->done != NULL && !p->last_resort)
-		up->balancer->done(up, s, outcome, now - p->start_ms);
+	if (up->balancer != NULL && up->balancer->done != NULL)
+		up->balancer->done(up, s, &r);
 }
 
 void

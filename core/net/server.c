@@ -41,15 +41,20 @@ read_u32(struct lbd_conf *cf, unsigned i, struct lbd_str text, int64_t max, uint
 	return 0;
 }
 
-static int
-set_weight(struct lbd_conf *cf, unsigned i, struct lbd_str value, struct server *s)
+/* Not every method honours it: where it was given first is remembered. */
+static void
+note_param(struct lbd_conf *cf, unsigned i, unsigned which)
 {
 	struct upstream_private *g = ((struct lbd_upstream *)bind_owner(cf))->private;
 
-	if (g->weight_node == NULL) {
-		g->weight_node = bind_node(cf);
-		g->weight_arg = i;
-	}
+	if (g->params[which].node == NULL)
+		g->params[which] = (struct upstream_param){ bind_node(cf), i };
+}
+
+static int
+set_weight(struct lbd_conf *cf, unsigned i, struct lbd_str value, struct server *s)
+{
+	note_param(cf, i, UPSTREAM_WEIGHT);
 	return read_u32(cf, i, value, 65535, &s->pub.weight);
 }
 
@@ -74,6 +79,7 @@ set_fail_timeout(struct lbd_conf *cf, unsigned i, struct lbd_str value, struct s
 static int
 set_slow_start(struct lbd_conf *cf, unsigned i, struct lbd_str value, struct server *s)
 {
+	note_param(cf, i, UPSTREAM_SLOW_START);
 	return lbd_conf_msec(cf, i, value, &s->slow_start_ms);
 }
 
@@ -98,13 +104,8 @@ set_name(struct lbd_conf *cf, unsigned i, struct lbd_str value, struct server *s
 static int
 set_backup(struct lbd_conf *cf, unsigned i, struct lbd_str value, struct server *s)
 {
-	struct upstream_private *g = ((struct lbd_upstream *)bind_owner(cf))->private;
-
 	(void)value;
-	if (g->backup_node == NULL) {
-		g->backup_node = bind_node(cf);
-		g->backup_arg = i;
-	}
+	note_param(cf, i, UPSTREAM_BACKUP);
 	s->pub.backup = true;
 	return 0;
 }
@@ -265,6 +266,7 @@ server_directive(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 
 	(void)d;
 	(void)conf;
+	s.pub.written = lbd_conf_arg(cf, 1);
 	for (i = 2; i < lbd_conf_argc(cf); i++) {
 		if (parse_param(cf, i, &s) < 0)
 			rc = -1;

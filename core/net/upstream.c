@@ -109,41 +109,6 @@ order_servers(struct lbd_pool *pool, struct lbd_upstream *up)
 	return true;
 }
 
-/* Parameters that the method does not honour are errors, not wishes. */
-static int
-check_balancer(struct lbd_conf *cf, const struct lbd_upstream *up)
-{
-	const struct upstream_private *g = up->private;
-	struct config *c = bind_config(cf);
-	const struct lbd_balancer *b = up->balancer;
-
-	if (b == NULL)
-		return bind_error_at(c, up->node, 0,
-				     "upstream \"%.*s\": no balancing method is loaded",
-				     LBD_FMT(up->name));
-	if (g->weight_node != NULL && !(b->caps & LBD_BALANCER_WEIGHT))
-		return bind_error_at(c, g->weight_node, g->weight_arg,
-				     "\"%s\" does not honour \"weight\"", b->name);
-	if (g->backup_node != NULL && !(b->caps & LBD_BALANCER_BACKUP))
-		return bind_error_at(c, g->backup_node, g->backup_arg,
-				     "\"%s\" does not honour \"backup\"", b->name);
-	return 0;
-}
-
-/* Many primaries of the same weight. */
-static bool
-is_large_and_even(const struct lbd_upstream *up)
-{
-	enum { LARGE = 64 };
-	unsigned n = up->private->primaries;
-
-	for (unsigned i = 1; i < n; i++) {
-		if (up->servers[i]->pub.weight != up->servers[0]->pub.weight)
-			return false;
-	}
-	return n >= LARGE;
-}
-
 void
 upstream_recount(struct lbd_upstream *up)
 {
@@ -153,7 +118,6 @@ upstream_recount(struct lbd_upstream *up)
 	while (g->primaries < up->n && !up->servers[g->primaries]->pub.backup)
 		g->primaries++;
 	g->single = up->n == 1;
-	g->turns = up->balancer != NULL && up->balancer->turn != NULL && is_large_and_even(up);
 }
 
 /* All is read and inherited: makes a group usable.  A second call does nothing. */
@@ -173,10 +137,10 @@ group_finish(struct lbd_conf *cf, void *arg)
 		up->balancer = default_balancer;
 	if (!order_servers(pool, up) || !zone_private(pool, up))
 		return lbd_conf_error(cf, 0, "out of memory");
-	if (check_balancer(cf, up) < 0)
+	if (balancer_check(cf, up) < 0)
 		return -1;
 	upstream_recount(up);
-	return up->balancer->init == NULL ? 0 : up->balancer->init(cf, up);
+	return balancer_init(cf, up);
 }
 
 /* --- upstream blocks --- */
@@ -247,18 +211,6 @@ upstream_block(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 	return read_block(cf, up);
 }
 
-int
-lbd_balancer_use(struct lbd_conf *cf, const struct lbd_balancer *b)
-{
-	struct lbd_upstream *up = bind_owner(cf);
-
-	if (up->balancer != NULL && up->balancer != b)
-		lbd_conf_warn(cf, 0, "\"%s\" takes the place of \"%s\"", b->name,
-			      up->balancer->name);
-	up->balancer = b;
-	return 0;
-}
-
 /* --- references and implicit groups --- */
 
 struct reference {
@@ -275,7 +227,7 @@ add_implicit_server(struct lbd_pool *pool, struct lbd_upstream *up, const struct
 
 	if (s == NULL || !server_set_addr(pool, s, a))
 		return false;
-	s->pub.name = up->name;
+	s->pub.name = s->pub.written = up->name;
 	s->max_fails = 1;
 	s->fail_timeout_ms = 10 * 1000;
 	return true;

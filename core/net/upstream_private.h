@@ -11,6 +11,8 @@
  *	set.c            sets of servers that are published there
  *	members.c        the servers of this process as a set has them
  *	pick.c           who is eligible, and the choice
+ *	balancer.c       what balancing methods are offered
+ *	ranking.c        the best server of a large group
  *	health.c         what failures and successes do to a server
  *	budget.c         the retry budget
  *	queue.c          requests that wait for room at a server
@@ -106,6 +108,8 @@ struct zone_set;
 
 enum { ZONE_SEGMENTS_MAX = 24 };
 
+enum { UPSTREAM_WEIGHT, UPSTREAM_BACKUP, UPSTREAM_SLOW_START, UPSTREAM_PARAMS };
+
 struct upstream_private {
 	struct lbd_list link;          /* in net_conf.upstreams */
 	struct lbd_upstream *up;       /* owned by the configuration */
@@ -113,12 +117,15 @@ struct upstream_private {
 	struct level *level;           /* NULL: implicit */
 	unsigned room;                 /* of up->servers while reading */
 	unsigned primaries;            /* servers before the backups */
-	bool turns;                    /* many primaries, all of one weight: balancer->turn() */
 	bool single;                   /* one server in all: its failures do not count */
 	bool finished;
 
-	const struct node *backup_node, *weight_node; /* first of their kind, or NULL */
-	unsigned backup_arg, weight_arg;
+	/* Where a parameter that not every method honours was first given; node NULL: nowhere. */
+	struct upstream_param {
+		const struct node *node;
+		unsigned arg;
+	} params[UPSTREAM_PARAMS];
+	void *balancer_data;           /* the method's */
 
 	/* Shared memory: of zone.c alone. */
 	struct arena *arena;           /* borrowed; NULL: not shared */
@@ -145,6 +152,13 @@ struct upstream_private {
 	struct lbd_list idle;          /* struct idle_conn, most recently used first */
 	unsigned idle_n;
 };
+
+/* What modules see of a server is its beginning. */
+static inline struct server *
+server_of(const struct lbd_server *s)
+{
+	return (struct server *)(uintptr_t)s;
+}
 
 /* --- upstream.c, upstream_conf.c, server.c --- */
 
@@ -192,6 +206,9 @@ bool server_begin(const struct lbd_upstream *up, struct server *s, uint64_t now,
 void server_ended(const struct lbd_upstream *up, struct server *s, enum lbd_pick_outcome outcome,
 		  uint64_t now);
 
+/* What it is worth right now: LBD_WEIGHT_ONE for each of weight=, less while it starts slowly. */
+uint32_t server_weight(const struct lbd_upstream *up, const struct server *s, uint64_t now);
+
 /* --- budget.c --- */
 
 void budget_request(struct lbd_upstream *up, uint64_t now);
@@ -222,11 +239,18 @@ void queue_cancel(struct lbd_pick *p);
 /* The process of that row has ended. */
 void queue_row_clear(struct queue_zone *q, unsigned process);
 
+/* --- balancer.c --- */
+
+/* The group's method honours what its servers ask for.  0, or -1 after an error. */
+int balancer_check(struct lbd_conf *cf, const struct lbd_upstream *up);
+int balancer_init(struct lbd_conf *cf, struct lbd_upstream *up);
+
 /* --- pick.c, idle.c --- */
 
 /* As lbd_pick_next(), before those that wait. */
 bool pick_try(struct lbd_pick *p);
-
+/* May be chosen by who has not tried it. */
+bool server_is_usable(const struct lbd_upstream *up, const struct server *s, uint64_t now);
 /* Makes room for picks in groups of n servers.  0 or -ENOMEM. */
 int pick_reserve(unsigned n);
 void idle_init(struct lbd_upstream *up);

@@ -45,7 +45,7 @@ lbd_upstream_literal(struct lbd_pool *pool, struct lbd_str address, uint16_t def
 	if (l == NULL || !server_set_addr(pool, &l->server, &a))
 		return NULL;
 	l->servers[0] = &l->server;
-	l->server.pub.name = l->server.pub.addr;
+	l->server.pub.name = l->server.pub.written = l->server.pub.addr;
 	l->server.pub.weight = 1;
 	l->server.pub.state = &l->state;
 	l->up.name = l->server.pub.addr;
@@ -61,12 +61,6 @@ lbd_upstream_literal(struct lbd_pool *pool, struct lbd_str address, uint16_t def
 	l->up.bound = 1;
 	idle_init(&l->up);
 	return &l->up;
-}
-
-unsigned
-lbd_upstream_servers(const struct lbd_upstream *up)
-{
-	return up->private->up->n;
 }
 
 struct lbd_str

@@ -17,7 +17,7 @@ struct text {
 };
 
 static struct {
-	uint64_t ms;
+	uint64_t ms, us;
 	uint64_t wall_ms;
 	struct tm local; /* of local_second */
 	time_t local_second;
@@ -59,7 +59,8 @@ clock_read_wall_ms(void)
 void
 clock_update(void)
 {
-	now.ms = clock_read_ms();
+	now.us = clock_read_us();
+	now.ms = now.us / 1000;
 	now.wall_ms = clock_read_wall_ms();
 }
 
@@ -69,6 +70,14 @@ clock_ms(void)
 	if (LBD_UNLIKELY(now.wall_ms == 0))
 		clock_update();
 	return now.ms;
+}
+
+uint64_t
+clock_us(void)
+{
+	if (LBD_UNLIKELY(now.wall_ms == 0))
+		clock_update();
+	return now.us;
 }
 
 uint64_t

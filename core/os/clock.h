@@ -18,8 +18,9 @@
 /* Reads both clocks.  Every function below works before the first call, too (it makes one). */
 void clock_update(void);
 
-/* CLOCK_MONOTONIC in milliseconds. */
+/* CLOCK_MONOTONIC in milliseconds, in microseconds. */
 uint64_t clock_ms(void);
+uint64_t clock_us(void);
 /* Since 1970. */
 uint64_t clock_wall_ms(void);
 time_t clock_wall_s(void);

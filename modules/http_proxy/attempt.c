@@ -58,6 +58,7 @@ on_connected(struct lbd_call *c, void *owner)
 
 	(void)c;
 	proxy_attempt(p)->connect_ms = (int64_t)(lbd_http_now(p->x) - p->attempt_ms);
+	lbd_pick_mark(&p->pick, LBD_PICK_CONNECTED);
 }
 
 static void
@@ -81,6 +82,7 @@ on_head(struct lbd_call *c, void *owner, struct lbd_response *r)
 	if (p->head_timer != NULL)
 		lbd_http_timer_set(p->head_timer, 0);
 	a->header_ms = (int64_t)(lbd_http_now(p->x) - p->attempt_ms);
+	lbd_pick_mark(&p->pick, LBD_PICK_HEADER);
 	a->status = r->status;
 	p->response = r;
 	proxy_response_head(p, r);
@@ -186,6 +188,7 @@ on_end(struct lbd_call *c, void *owner, const struct lbd_call_result *r)
 	if (p->head_timer != NULL)
 		lbd_http_timer_set(p->head_timer, 0);
 	if (r->end == LBD_CALL_TUNNELLED) {
+		lbd_pick_mark(&p->pick, LBD_PICK_TUNNEL);
 		lbd_pick_done(&p->pick, LBD_PICK_OK);
 		proxy_stop(p);
 	} else if (p->answered && r->end == LBD_CALL_OK) {
@@ -323,8 +326,10 @@ proxy_picked(struct proxy *p)
 		struct lbd_http_attempt *a = proxy_attempt(p);
 
 		a->reused = lbd_call_is_reused(p->call);
-		if (a->reused)
+		if (a->reused) {
 			a->connect_ms = 0;
+			lbd_pick_mark(&p->pick, LBD_PICK_CONNECTED);
+		}
 		proxy_body_send(p);
 		return;
 	}

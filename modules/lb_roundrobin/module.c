@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Smooth weighted round robin: the default method.
+ * Smooth weighted round robin: the default method, to which others turn, too.
  *
  * Each server has a current weight.  For every choice all candidates gain their weight, the one
  * that has most is chosen, and it pays what all of them gained.  So each gets its share, and a
@@ -10,15 +10,28 @@
  * The current weights are shared by all workers and changed by atomic additions, whose sum stays
  * zero whatever the order, so the shares are exact over all workers.  They outlive a reload; when
  * it brings other weights, those that are far from anything the new ones make begin anew, or a
- * server would be paid what it earned as a heavy one.  Large groups of equal servers take turns,
- * for looking at all of them would be the most expensive part of a request.  Who may be chosen, and
- * what happens when a server fails, is decided by the core.
+ * server would be paid what it earned as a heavy one.
+ *
+ * In large groups, looking at all of them would be the most expensive part of a request.  Equal
+ * servers are numbered through by a counter that all workers share, with strides that put
+ * neighbours far apart (what fails together often stands together); others are kept in the order
+ * in which they are due.  Who may be chosen, and what happens when a server fails, is decided by
+ * the core.
  */
 
 #include <stdatomic.h>
 
 #include <lbd/balancer.h>
 #include <lbd/module.h>
+
+enum { LARGE = 64 };
+
+struct roundrobin {
+	struct lbd_ranking *ranking;
+	_Atomic(uint64_t) *turn; /* shared by all workers */
+	uint32_t stride;         /* has no divisor in common with the number of primaries */
+	bool even;               /* all of one weight */
+};
 
 static int64_t
 add(struct lbd_server *s, int64_t n)
@@ -39,11 +52,13 @@ static void
 begin_anew(const struct lbd_candidates *c, int64_t total)
 {
 	struct lbd_server *s;
+	uint32_t weight;
 
-	LBD_EACH_CANDIDATE(s, c) {
+	LBD_EACH_CANDIDATE(s, weight, c) {
 		int64_t current = atomic_load_explicit(&s->state->balancer[0],
 			memory_order_relaxed);
 
+		(void)weight;
 		/* who fails here has seen another begin anew */
 		if (is_far(current, total))
 			atomic_compare_exchange_strong_explicit(&s->state->balancer[0], &current,
@@ -52,20 +67,21 @@ begin_anew(const struct lbd_candidates *c, int64_t total)
 }
 
 static struct lbd_server *
-roundrobin_pick(struct lbd_upstream *up, const struct lbd_candidates *c, const struct lbd_pick *why)
+roundrobin_pick(struct lbd_upstream *up, const struct lbd_candidates *c, struct lbd_pick *p)
 {
 	struct lbd_server *best = NULL;
 	struct lbd_server *s;
 	int64_t current, most = 0, least = 0, total = 0;
+	uint32_t weight;
 
 	(void)up;
-	(void)why; /* neither the client nor the request matters here */
+	(void)p; /* neither the client nor the request matters here */
 
 	if (c->n == 1) /* what it is given it would pay at once */
 		return c->v[0];
-	LBD_EACH_CANDIDATE(s, c) {
-		current = add(s, s->weight);
-		total += s->weight;
+	LBD_EACH_CANDIDATE(s, weight, c) {
+		current = add(s, weight);
+		total += weight;
 		if (best == NULL || current > most) {
 			best = s;
 			most = current;
@@ -81,19 +97,125 @@ roundrobin_pick(struct lbd_upstream *up, const struct lbd_candidates *c, const s
 	return best;
 }
 
-/* Plain rounds, as the weights above would make them; each worker takes the next turn of all. */
-static uint32_t
-roundrobin_turn(struct lbd_server_state *state, uint32_t n)
-{
-	uint64_t turn = (uint64_t)atomic_fetch_add_explicit(&state->balancer[1], 1,
-		memory_order_relaxed);
+/* --- large groups --- */
 
-	return (uint32_t)(turn % n);
+static uint32_t
+common_divisor(uint32_t a, uint32_t b)
+{
+	while (b != 0) {
+		uint32_t rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+static void
+survey(const struct lbd_upstream *up, struct roundrobin *g)
+{
+	uint32_t n = lbd_upstream_primaries(up), first, i;
+
+	g->even = true;
+	g->stride = n > 2 ? (uint32_t)((uint64_t)n * 618 / 1000) : 1; /* the golden ratio */
+	while (g->stride > 1 && common_divisor(n, g->stride) != 1)
+		g->stride--;
+	first = n > 0 ? lbd_upstream_server(up, 0)->weight : 0;
+	for (i = 1; i < n; i++)
+		g->even = g->even && lbd_upstream_server(up, i)->weight == first;
+}
+
+/* The next one; while it starts slowly it lets some of its turns pass. */
+static struct lbd_server *
+next_turn(struct lbd_upstream *up, const struct roundrobin *g)
+{
+	uint32_t n = lbd_upstream_primaries(up), tries;
+	uint64_t turn, full, now;
+	struct lbd_server *s = NULL;
+
+	for (tries = 0; n > 0 && tries < LBD_PROPOSALS_MAX; tries++) {
+		turn = atomic_fetch_add_explicit(g->turn, 1, memory_order_relaxed);
+		s = lbd_upstream_server(up, (uint32_t)(turn % n * g->stride % n));
+		full = (uint64_t)s->weight * LBD_WEIGHT_ONE;
+		now = lbd_server_weight(up, s);
+		if (now >= full || turn / n * 61 % 100 * full < now * 100)
+			break;
+	}
+	return s;
+}
+
+static struct lbd_server *
+roundrobin_propose(struct lbd_upstream *up, struct lbd_pick *p, unsigned nth)
+{
+	struct roundrobin *g = lbd_balancer_data(up);
+
+	if (g == NULL)
+		return NULL;
+	return g->even ? next_turn(up, g) : lbd_ranking_propose(g->ranking, p, nth);
+}
+
+static void
+roundrobin_begin(struct lbd_upstream *up, struct lbd_server *s)
+{
+	struct roundrobin *g = lbd_balancer_data(up);
+
+	if (g != NULL && !g->even)
+		lbd_ranking_begin(g->ranking, s);
+}
+
+/* It may have room again. */
+static void
+roundrobin_done(struct lbd_upstream *up, struct lbd_server *s, const struct lbd_pick_result *r)
+{
+	struct roundrobin *g = lbd_balancer_data(up);
+
+	(void)r;
+	if (g != NULL && !g->even)
+		lbd_ranking_changed(g->ranking, s);
+}
+
+static const struct lbd_ranking_rules rules = { .compare = NULL };
+
+static int
+roundrobin_init(struct lbd_conf *cf, struct lbd_upstream *up)
+{
+	struct roundrobin *g;
+
+	if (lbd_upstream_primaries(up) < LARGE)
+		return 0;
+	g = lbd_pool_zalloc(lbd_conf_pool(cf), sizeof(*g));
+	if (g == NULL)
+		return lbd_conf_error(cf, 0, "out of memory");
+	g->turn = lbd_balancer_share(cf, sizeof(*g->turn));
+	g->ranking = lbd_ranking_create(cf, up, &rules);
+	if (g->turn == NULL || g->ranking == NULL)
+		return -1;
+	survey(up, g);
+	lbd_balancer_set_data(up, g);
+	return 0;
+}
+
+static void
+roundrobin_notify(struct lbd_upstream *up)
+{
+	struct roundrobin *g = lbd_balancer_data(up);
+
+	if (g == NULL)
+		return;
+	survey(up, g);
+	lbd_ranking_renew(g->ranking);
 }
 
 static const struct lbd_balancer balancers[] = {
-	{ .name = "round_robin", .why = "wrr", .caps = LBD_BALANCER_WEIGHT | LBD_BALANCER_BACKUP,
-		.pick = roundrobin_pick, .turn = roundrobin_turn },
+	{ .name = "round_robin",
+	  .why = "wrr",
+	  .caps = LBD_BALANCER_WEIGHT | LBD_BALANCER_BACKUP | LBD_BALANCER_SLOW_START,
+	  .init = roundrobin_init,
+	  .propose = roundrobin_propose,
+	  .pick = roundrobin_pick,
+	  .begin = roundrobin_begin,
+	  .done = roundrobin_done,
+	  .notify = roundrobin_notify },
 	{ 0 }
 };
 

@@ -36,6 +36,11 @@ struct lbd_server {
 	uint32_t weight;        /* configured; candidates have 1 or more */
 	bool backup;
 	struct lbd_server_state *state; /* shared by all workers */
+	/*
+	 * The first argument of its line, as it stands there: "10.0.0.7", "app.example:8080".
+	 * Servers that stand for the addresses of one name have the same.
+	 */
+	struct lbd_str written;
 };
 
 /* In shared memory; all fields atomic, written by the core except balancer's own words. */
@@ -45,7 +50,11 @@ struct lbd_server_state {
 	LBD_ATOMIC(uint64_t) fail_at_ms;  /* monotonic time of the last failure */
 	LBD_ATOMIC(uint64_t) checked_ms;  /* last failure, or first choice after fail_timeout */
 	LBD_ATOMIC(uint64_t) requests, failures;
-	LBD_ATOMIC(int64_t) balancer[2];  /* the method's own; zero at first */
+	/*
+	 * The balancing method's; zero at first.  [0] is round robin's, to whom other methods turn
+	 * when they have no choice of their own; the rest is for one method to use as it likes.
+	 */
+	LBD_ATOMIC(int64_t) balancer[3];
 };
 
 /* Why a pick ended. */
@@ -61,6 +70,13 @@ enum lbd_pick_outcome {
 };
 
 struct lbd_pick_wait; /* private: a place in a group's queue */
+
+/* What is heard of a server between the choice and its outcome. */
+enum lbd_pick_mark {
+	LBD_PICK_CONNECTED, /* there is a connection, new or kept */
+	LBD_PICK_HEADER,    /* the head of the answer has come */
+	LBD_PICK_TUNNEL,    /* what follows is a conversation: when it ends says nothing */
+};
 
 struct lbd_pick {
 	struct lbd_upstream *upstream;  /* borrowed from conf */
@@ -86,6 +102,11 @@ struct lbd_pick {
 	bool in_breaker, probe;         /* private */
 	struct lbd_pick_wait *wait;     /* private */
 	int64_t queued_ms;              /* waited in the group's queue, in all; -1: did not */
+	bool tunnel;
+	uint64_t start_us;              /* of the current choice */
+	int64_t connect_us, header_us;  /* after it; -1: not yet */
+	/* the method's own, zero at first: what it found out about subject is found out once */
+	uint64_t memo[2];
 };
 
 LBD_API void lbd_pick_init(struct lbd_pick *p, struct lbd_upstream *up, struct lbd_pool *pool,
@@ -108,6 +129,9 @@ enum lbd_pick_wait_rc {
  */
 LBD_API enum lbd_pick_wait_rc lbd_pick_wait(struct lbd_pick *p, void (*ready)(void *arg),
 	void *arg);
+
+/* Tells when something happened, for methods that measure.  No-op when there is no choice. */
+LBD_API void lbd_pick_mark(struct lbd_pick *p, enum lbd_pick_mark mark);
 
 /*
  * Ends the current choice, or the wait for one.  No-op when there is none, so that cleaning up

@@ -39,10 +39,10 @@ set_use(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 }
 
 static struct lbd_server *
-first_pick(struct lbd_upstream *up, const struct lbd_candidates *c, const struct lbd_pick *why)
+first_pick(struct lbd_upstream *up, const struct lbd_candidates *c, struct lbd_pick *p)
 {
 	(void)up;
-	(void)why;
+	(void)p;
 	return c->v[0];
 }
 
@@ -274,6 +274,10 @@ explains_mistakes(void)
 		"lbd.conf:1:43: \"plain\" does not honour \"weight\"\n"
 		"http { upstream u { plain; server 1.1.1.1 weight=2; } }\n"
 		"                                          ^^^^^^^^\n", "what the method cannot");
+	report_is(&loader, "http { upstream u { plain; server 1.1.1.1 slow_start=3s; } }\n",
+		"lbd.conf:1:43: \"plain\" does not honour \"slow_start\"\n"
+		"http { upstream u { plain; server 1.1.1.1 slow_start=3s; } }\n"
+		"                                          ^^^^^^^^^^^^^\n", "nor slow_start");
 	report_is(&loader, "http { upstream u { server 1.1.1.1; } use u:81; }\n",
 		"lbd.conf:1:43: upstream \"u\" cannot have a port; its servers have theirs\n"
 		"http { upstream u { server 1.1.1.1; } use u:81; }\n"

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The best server of a large group, found without looking at all of them: a tournament in memory
+ * that the processes of a generation share.
+ *
+ * Each server has a leaf, which says whether it can be had; each node above names the better of
+ * the two winners below it.  Who plays reads the servers' states as they are at that moment, so a
+ * node holds nothing but a number, and a version.  Whoever changes a server plays the games on the
+ * way from its leaf to the root again.
+ *
+ * Without a lock this is right because each game is played until its result was written by
+ * somebody who began after the change: a result is written only if the node is as it was before
+ * the players were looked at, and if that fails twice, another process has in the meantime begun
+ * and finished the same game (Jayanti's f-arrays).  For that, a game whose result does not change
+ * is written all the same.
+ *
+ * What is between a change and its games can be lost with a process; and what changes by time
+ * alone is not told to anybody.  So with every choice one server in turn is looked at, whoever it
+ * is.
+ *
+ * Turns: each server has a time at which it is due, which moves on by the inverse of its weight
+ * with every turn it has.  The group's time is that of the latest turn; who was away does not get
+ * more than one turn to make up for it.
+ */
+
+#include <stdatomic.h>
+
+#include "core/net/upstream_private.h"
+#include "core/os/clock.h"
+
+enum {
+	INDEX_BITS = 24, /* of a node: the winner's index and 1; 0: nobody */
+	FRONTIER_MAX = INDEX_BITS * (LBD_PROPOSALS_MAX + 1),
+	STALE_MAX = 64,  /* winners of a choice that turn out to be out of the game */
+	LOOKS_PER_GAME = 4,
+};
+
+#define INDEX_MASK ((UINT64_C(1) << INDEX_BITS) - 1)
+#define ROUND (UINT64_C(1) << 40) /* time between two turns of a server of weight 0.01 */
+
+struct shared {
+	_Alignas(64) _Atomic uint64_t time; /* of the latest turn */
+	_Atomic uint32_t look;              /* whose turn it is to be looked at */
+	_Alignas(64) _Atomic uint64_t words[]; /* nodes, then when each server is due */
+};
+
+struct lbd_ranking {
+	struct lbd_upstream *up;             /* borrowed from the configuration */
+	const struct lbd_ranking_rules *rules; /* borrowed */
+	struct shared *shared;               /* owned by the configuration */
+	_Atomic uint64_t *node;              /* [1] is the root, [leaves + index] are leaves */
+	_Atomic uint64_t *due;               /* by index */
+	uint32_t leaves;                     /* a power of two */
+	struct server **server;              /* of this process, by index; NULL: nobody */
+	bool ready;                          /* this process has played all games once */
+};
+
+/* Where a choice is: nodes whose winners were not proposed yet, none below another. */
+static struct {
+	const struct lbd_ranking *of;
+	unsigned nth;
+	uint32_t node[FRONTIER_MAX];
+	unsigned n;
+} walk;
+
+/* --- players --- */
+
+static struct server *
+player(const struct lbd_ranking *r, uint64_t word)
+{
+	uint64_t number = word & INDEX_MASK;
+
+	return number == 0 ? NULL : r->server[number - 1];
+}
+
+static uint64_t
+load(_Atomic uint64_t *p)
+{
+	return atomic_load_explicit(p, memory_order_acquire);
+}
+
+/* Times go round. */
+static bool
+is_before(uint64_t a, uint64_t b)
+{
+	return (int64_t)(a - b) < 0;
+}
+
+static bool
+is_better(const struct lbd_ranking *r, const struct server *a, const struct server *b)
+{
+	uint64_t due_a, due_b;
+	int d;
+
+	if (a == NULL || b == NULL)
+		return a != NULL;
+	d = r->rules->compare == NULL ? 0 : r->rules->compare(r->up, &a->pub, &b->pub);
+	if (d != 0)
+		return d < 0;
+	due_a = load(&r->due[a->pub.index]);
+	due_b = load(&r->due[b->pub.index]);
+	return due_a == due_b ? a->pub.index < b->pub.index : is_before(due_a, due_b);
+}
+
+/* --- games --- */
+
+/* Who has won below node i, as things are. */
+static uint64_t
+play(const struct lbd_ranking *r, uint32_t i)
+{
+	const struct server *a, *b;
+	uint64_t left, right;
+
+	if (i >= r->leaves) {
+		a = r->server[i - r->leaves];
+		return a != NULL && server_is_usable(r->up, a, clock_ms()) ? i - r->leaves + 1 : 0;
+	}
+	left = load(&r->node[(size_t)2 * i]);
+	right = load(&r->node[(size_t)2 * i + 1]);
+	a = player(r, left);
+	b = player(r, right);
+	if (a == NULL && b == NULL)
+		return 0;
+	return (is_better(r, b, a) ? right : left) & INDEX_MASK;
+}
+
+static void
+play_again(const struct lbd_ranking *r, uint32_t i)
+{
+	unsigned tries;
+
+	for (tries = 0; tries < 2; tries++) {
+		uint64_t old = load(&r->node[i]);
+		uint64_t next = ((old >> INDEX_BITS) + 1) << INDEX_BITS | play(r, i);
+
+		if (atomic_compare_exchange_strong(&r->node[i], &old, next))
+			return;
+	}
+}
+
+static void
+play_up(const struct lbd_ranking *r, uint32_t index)
+{
+	uint32_t i;
+
+	atomic_thread_fence(memory_order_seq_cst); /* the change comes before the games */
+	for (i = r->leaves + index; i > 0; i /= 2)
+		play_again(r, i);
+}
+
+/* One server in turn: is its leaf right, and now and then the games above it. */
+static void
+look_around(const struct lbd_ranking *r)
+{
+	uint32_t look = atomic_fetch_add_explicit(&r->shared->look, 1, memory_order_relaxed);
+	uint32_t index = look % r->leaves;
+	struct server *s = r->server[index];
+	bool usable;
+
+	if (s == NULL)
+		return;
+	usable = server_is_usable(r->up, s, clock_ms());
+	if (usable != ((load(&r->node[r->leaves + index]) & INDEX_MASK) != 0) ||
+	    look / r->leaves % LOOKS_PER_GAME == index % LOOKS_PER_GAME)
+		play_up(r, index);
+}
+
+/* --- choosing --- */
+
+static void
+walk_add(uint32_t i)
+{
+	if (walk.n < FRONTIER_MAX)
+		walk.node[walk.n++] = i;
+}
+
+/* The winner of what is left, who is taken out.  NULL: nobody. */
+static struct server *
+walk_next(const struct lbd_ranking *r)
+{
+	struct server *best = NULL, *s;
+	unsigned i, at = 0;
+	uint32_t node, leaf;
+
+	for (i = 0; i < walk.n; i++) {
+		s = player(r, load(&r->node[walk.node[i]]));
+		if (s != NULL && is_better(r, s, best)) {
+			best = s;
+			at = i;
+		}
+	}
+	if (best == NULL)
+		return NULL;
+	node = walk.node[at];
+	walk.node[at] = walk.node[--walk.n];
+	/* the losers on the winner's way are those who may be next */
+	for (leaf = r->leaves + best->pub.index; leaf > node; leaf /= 2)
+		walk_add(leaf ^ 1);
+	return best;
+}
+
+struct lbd_server *
+lbd_ranking_propose(struct lbd_ranking *r, struct lbd_pick *p, unsigned nth)
+{
+	struct server *s;
+	unsigned stale;
+
+	(void)p;
+	if (!r->ready)
+		lbd_ranking_renew(r);
+	if (nth == 0) {
+		walk.of = r;
+		walk.n = 0;
+		walk_add(1);
+	} else if (walk.of != r || walk.nth + 1 != nth) {
+		return NULL;
+	}
+	walk.nth = nth;
+	for (stale = 0; stale < STALE_MAX; stale++) {
+		s = walk_next(r);
+		if (s == NULL)
+			return NULL;
+		if (server_is_usable(r->up, s, clock_ms()))
+			return &s->pub;
+		play_up(r, s->pub.index);
+	}
+	return NULL;
+}
+
+/* --- turns --- */
+
+void
+lbd_ranking_begin(struct lbd_ranking *r, const struct lbd_server *s)
+{
+	uint32_t weight = lbd_server_weight(r->up, s);
+	uint64_t step = ROUND / LBD_MAX(weight, 1u);
+	uint64_t time = load(&r->shared->time), old, turn;
+
+	if (s->backup || s->index >= r->leaves)
+		return;
+	old = load(&r->due[s->index]);
+	do {
+		turn = is_before(old, time - step) ? time - step : old;
+	} while (!atomic_compare_exchange_weak(&r->due[s->index], &old, turn + step));
+	while (is_before(time, turn) &&
+	       !atomic_compare_exchange_weak(&r->shared->time, &time, turn))
+		;
+	play_up(r, s->index);
+	look_around(r);
+}
+
+void
+lbd_ranking_changed(struct lbd_ranking *r, const struct lbd_server *s)
+{
+	if (!s->backup && s->index < r->leaves)
+		play_up(r, s->index);
+}
+
+/* --- beginning --- */
+
+void
+lbd_ranking_renew(struct lbd_ranking *r)
+{
+	unsigned n = lbd_upstream_primaries(r->up), i;
+	uint32_t k;
+
+	memset(r->server, 0, r->leaves * sizeof(*r->server));
+	for (i = 0; i < n; i++) {
+		struct server *s = r->up->servers[i];
+
+		if (s->pub.index < r->leaves)
+			r->server[s->pub.index] = s;
+	}
+	for (k = 2 * r->leaves - 1; k > 0; k--)
+		play_again(r, k);
+	r->ready = true;
+}
+
+struct lbd_ranking *
+lbd_ranking_create(struct lbd_conf *cf, struct lbd_upstream *up,
+		   const struct lbd_ranking_rules *rules)
+{
+	struct lbd_pool *pool = lbd_conf_pool(cf);
+	struct lbd_ranking *r = lbd_pool_zalloc(pool, sizeof(*r));
+	uint32_t leaves = 2, bound = lbd_upstream_bound(up);
+
+	while (leaves < bound && leaves < INDEX_MASK / 2)
+		leaves *= 2;
+	if (r != NULL)
+		r->server = lbd_pool_zalloc(pool, leaves * sizeof(*r->server));
+	if (r == NULL || r->server == NULL) {
+		lbd_conf_error(cf, 0, "out of memory");
+		return NULL;
+	}
+	r->shared = lbd_balancer_share(cf, sizeof(*r->shared) +
+		(size_t)3 * leaves * sizeof(r->shared->words[0]));
+	if (r->shared == NULL)
+		return NULL;
+	r->up = up;
+	r->rules = rules;
+	r->leaves = leaves;
+	r->node = r->shared->words;
+	r->due = r->shared->words + (size_t)2 * leaves;
+	return r;
+}
