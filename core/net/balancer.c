@@ -7,8 +7,11 @@
  * When a method is asked is decided in pick.c.
  */
 
+#include <errno.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 
+#include "core/base/fail.h"
 #include "core/net/upstream_private.h"
 #include "core/os/clock.h"
 
@@ -57,9 +60,33 @@ balancer_check(struct lbd_conf *cf, const struct lbd_upstream *up)
 static void
 group_free(void *arg)
 {
-	struct lbd_upstream *up = ((struct upstream_private *)arg)->up;
+	struct upstream_private *g = arg;
 
-	up->balancer->free(up);
+	if (g->up->balancer->free != NULL)
+		g->up->balancer->free(g->up);
+	free(g->shares_own);
+	g->shares_own = NULL;
+}
+
+static size_t
+shares_size(const struct lbd_upstream *up)
+{
+	return LBD_MAX(up->private->primaries, 1u) * sizeof(uint64_t);
+}
+
+/* Where each primary's shares end.  False when v is NULL. */
+static bool
+shares_count(struct lbd_upstream *up, uint64_t *v)
+{
+	struct upstream_private *g = up->private;
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; v != NULL && i < g->primaries; i++) {
+		sum += up->servers[i]->pub.weight;
+		v[i] = sum;
+	}
+	g->shares = v;
+	return v != NULL;
 }
 
 int
@@ -67,9 +94,27 @@ balancer_init(struct lbd_conf *cf, struct lbd_upstream *up)
 {
 	const struct lbd_balancer *b = up->balancer;
 
-	if (b->free != NULL && !lbd_pool_defer(lbd_conf_pool(cf), group_free, up->private))
+	if (!lbd_pool_defer(lbd_conf_pool(cf), group_free, up->private))
+		return lbd_conf_error(cf, 0, "out of memory");
+	if (!shares_count(up, lbd_pool_alloc(lbd_conf_pool(cf), shares_size(up))))
 		return lbd_conf_error(cf, 0, "out of memory");
 	return b->init == NULL ? 0 : b->init(cf, up);
+}
+
+int
+balancer_changed(struct lbd_upstream *up)
+{
+	struct upstream_private *g = up->private;
+	uint64_t *v = base_realloc(g->shares_own, shares_size(up));
+
+	if (v == NULL)
+		return -ENOMEM;
+	g->shares_own = v;
+	(void)shares_count(up, v);
+	g->load_age = 0;
+	if (up->balancer != NULL && up->balancer->notify != NULL)
+		up->balancer->notify(up);
+	return 0;
 }
 
 /* --- a method's group --- */
@@ -120,6 +165,80 @@ uint32_t
 lbd_server_weight(const struct lbd_upstream *up, const struct lbd_server *s)
 {
 	return server_weight(up, server_of(s), clock_ms());
+}
+
+bool
+lbd_server_takes(const struct lbd_upstream *up, const struct lbd_server *s, uint32_t number)
+{
+	uint64_t full = (uint64_t)s->weight * LBD_WEIGHT_ONE;
+	uint64_t now = lbd_server_weight(up, s);
+
+	return now >= full || number % 100 * full < now * 100;
+}
+
+/* --- shares --- */
+
+uint64_t
+lbd_upstream_shares(const struct lbd_upstream *up)
+{
+	const struct upstream_private *g = up->private;
+
+	return g->shares == NULL || g->primaries == 0 ? 0 : g->shares[g->primaries - 1];
+}
+
+struct lbd_server *
+lbd_upstream_share(const struct lbd_upstream *up, uint64_t w)
+{
+	const uint64_t *end = up->private->shares;
+	unsigned low = 0, high = up->private->primaries - 1;
+
+	while (low < high) {
+		unsigned middle = low + (high - low) / 2;
+
+		if (w < end[middle])
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return &up->servers[low]->pub;
+}
+
+/* --- load --- */
+
+/* A look at all is taken once for each sixteenth of the group that is chosen. */
+static void
+sum_up(const struct lbd_upstream *up)
+{
+	struct upstream_private *g = up->private;
+	uint64_t now = clock_ms();
+
+	if (g->load_age > 0) {
+		g->load_age--;
+		return;
+	}
+	g->load_age = g->primaries / 16;
+	g->load = g->load_weight = 0;
+	for (unsigned i = 0; i < g->primaries; i++) {
+		const struct server *s = up->servers[i];
+
+		if (!server_is_usable(up, s, now))
+			continue;
+		g->load += atomic_load_explicit(&s->pub.state->in_flight, memory_order_relaxed);
+		g->load_weight += server_weight(up, s, now);
+	}
+}
+
+bool
+lbd_server_is_within(const struct lbd_upstream *up, const struct lbd_server *s, uint32_t percent)
+{
+	const struct upstream_private *g = up->private;
+	uint32_t mine = atomic_load_explicit(&s->state->in_flight, memory_order_relaxed);
+	double bound;
+
+	sum_up(up);
+	bound = (double)(g->load + 1) * percent / 100 * lbd_server_weight(up, s);
+	/* one more is as many as it may have, rounded up, lest nobody may have any */
+	return g->load_weight == 0 || (double)mine * (double)g->load_weight < bound;
 }
 
 /* --- memory --- */

@@ -435,17 +435,17 @@ lbd_pick_done(struct lbd_pick *p, enum lbd_pick_outcome outcome)
 {
 	struct lbd_upstream *up = p->upstream;
 	struct lbd_server *s = p->server;
-	const struct lbd_pick_result r = {
-		.outcome = outcome,
-		.connect_us = p->connect_us,
-		.header_us = p->header_us,
-		.last_us = s != NULL && outcome == LBD_PICK_OK && !p->tunnel ? elapsed_us(p) : -1,
-	};
+	struct lbd_pick_result r;
 
 	if (p->wait != NULL)
 		queue_cancel(p);
 	if (s == NULL)
 		return;
+	r.outcome = outcome;
+	r.connect_us = p->connect_us;
+	r.header_us = p->header_us;
+	r.end_us = p->tunnel ? -1 : elapsed_us(p);
+	r.last_us = outcome == LBD_PICK_OK ? r.end_us : -1;
 	p->server = NULL;
 	server_ended(up, server_of(s), outcome, clock_ms());
 	count_out(up, server_of(s));

@@ -230,6 +230,27 @@ lbd_ranking_propose(struct lbd_ranking *r, struct lbd_pick *p, unsigned nth)
 
 /* --- turns --- */
 
+/*
+ * To a turn that was had.  Where turns alone decide nobody may be due before now: several
+ * processes that chose the same server at once have given it turns in advance.
+ */
+static void
+move_time(const struct lbd_ranking *r, uint64_t turn)
+{
+	uint64_t time = load(&r->shared->time), due;
+	const struct server *next;
+
+	for (unsigned i = 2; i < 4 && r->rules->compare == NULL; i++) {
+		next = player(r, load(&r->node[i]));
+		due = next == NULL ? turn : load(&r->due[next->pub.index]);
+		if (is_before(due, turn))
+			turn = due;
+	}
+	while (is_before(time, turn) &&
+	       !atomic_compare_exchange_weak(&r->shared->time, &time, turn))
+		;
+}
+
 void
 lbd_ranking_begin(struct lbd_ranking *r, const struct lbd_server *s)
 {
@@ -243,10 +264,8 @@ lbd_ranking_begin(struct lbd_ranking *r, const struct lbd_server *s)
 	do {
 		turn = is_before(old, time - step) ? time - step : old;
 	} while (!atomic_compare_exchange_weak(&r->due[s->index], &old, turn + step));
-	while (is_before(time, turn) &&
-	       !atomic_compare_exchange_weak(&r->shared->time, &time, turn))
-		;
 	play_up(r, s->index);
+	move_time(r, turn);
 	look_around(r);
 }
 

@@ -12,6 +12,7 @@
  *	members.c        the servers of this process as a set has them
  *	pick.c           who is eligible, and the choice
  *	balancer.c       what balancing methods are offered
+ *	estimate.c       how long a server is expected to take
  *	ranking.c        the best server of a large group
  *	health.c         what failures and successes do to a server
  *	budget.c         the retry budget
@@ -126,6 +127,12 @@ struct upstream_private {
 		unsigned arg;
 	} params[UPSTREAM_PARAMS];
 	void *balancer_data;           /* the method's */
+	const uint64_t *shares;        /* where each primary's shares end */
+	uint64_t *shares_own;          /* owned: those of this process alone, or NULL */
+	/* In flight at servers that can be had, their weight, and for how many choices more. */
+	uint64_t load, load_weight;
+	unsigned load_age;
+	uint64_t median_us, median_at; /* of expected times, as of that tick; 0: not yet */
 
 	/* Shared memory: of zone.c alone. */
 	struct arena *arena;           /* borrowed; NULL: not shared */
@@ -244,6 +251,18 @@ void queue_row_clear(struct queue_zone *q, unsigned process);
 /* The group's method honours what its servers ask for.  0, or -1 after an error. */
 int balancer_check(struct lbd_conf *cf, const struct lbd_upstream *up);
 int balancer_init(struct lbd_conf *cf, struct lbd_upstream *up);
+/*
+ * In a process that serves: up->servers, or weights of theirs, are others than before.  0 or
+ * -ENOMEM: then the method knows nothing of it yet.
+ */
+int balancer_changed(struct lbd_upstream *up);
+
+/* --- estimate.c: balancer[1] of a server's state; 0: nothing was measured --- */
+
+/* The word after a sample. */
+uint64_t estimate_add(uint64_t word, uint64_t now, uint64_t us);
+/* Expected microseconds; 0 when nothing was measured and the median is 0. */
+uint64_t estimate_get(uint64_t word, uint64_t now, uint64_t median);
 
 /* --- pick.c, idle.c --- */
 

@@ -130,15 +130,13 @@ static struct lbd_server *
 next_turn(struct lbd_upstream *up, const struct roundrobin *g)
 {
 	uint32_t n = lbd_upstream_primaries(up), tries;
-	uint64_t turn, full, now;
+	uint64_t turn;
 	struct lbd_server *s = NULL;
 
 	for (tries = 0; n > 0 && tries < LBD_PROPOSALS_MAX; tries++) {
 		turn = atomic_fetch_add_explicit(g->turn, 1, memory_order_relaxed);
 		s = lbd_upstream_server(up, (uint32_t)(turn % n * g->stride % n));
-		full = (uint64_t)s->weight * LBD_WEIGHT_ONE;
-		now = lbd_server_weight(up, s);
-		if (now >= full || turn / n * 61 % 100 * full < now * 100)
+		if (lbd_server_takes(up, s, (uint32_t)(turn / n * 61)))
 			break;
 	}
 	return s;

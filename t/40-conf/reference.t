@@ -244,6 +244,17 @@ my @table = (
 	['keepalive_requests', 'U', '1000', 'number', ['100'], ['0', qr/is 0; allowed are 1 to/]],
 	['keepalive_time', 'U', '1h', 'time', ['1m']],
 	['keepalive_timeout', 'U', '60s', 'time', ['1m']],
+	['least_conn', 'U', '', 'any', ['']],
+	['ip_hash', 'U', '', 'any', ['']],
+	['hash', 'U', '', '', ['$uri', '$remote_addr$host consistent', 'x consistent bound=1.25', '$uri bound=2', '$uri balance_factor=150 consistent'],
+		['$nothing', qr/unknown variable "\$nothing"/], ['$uri consistant', qr/unknown parameter "consistant".*did you mean "consistent"/s],
+		['$uri bound=1', qr/"1" is no bound; allowed are numbers above 1/], ['$uri bound=1.255', qr/is no bound/],
+		['$uri balance_factor=100', qr/allowed are percentages above 100/]],
+	['random', 'U', '', 'any', ['', 'two', 'two least_conn', 'two least_time=header', 'two least_time=last_byte'],
+		['three', qr/"three" is not allowed here; allowed is "two"/],
+		['two most', qr/"most" is no method; allowed are least_conn, least_time=header, least_time=last_byte/]],
+	['least_time', 'U', '', '', ['header', 'last_byte', 'header inflight', 'last_byte inflight'],
+		['connect', qr/"connect" is no time; allowed are header, last_byte/], ['header outflight', qr/unknown parameter "outflight"/]],
 	['no_live_action', 'U', 'last_resort', '', ['fail', 'last_resort'], ['maybe', qr/allowed are fail, last_resort/]],
 	['circuit_breaker', 'U', 'off', '', ['off', 'max_requests=10', 'max_pending=5 open=50 interval=5s half_open=3'],
 		['open=0', qr/allowed are 1 to 100/], ['open=101', qr/not a percentage/], ['max_requests=0', qr/allowed are 1 to/],
@@ -426,7 +437,7 @@ for (['location', qw(allow deny limit_req limit_conn limit_rate real_ip_header s
 		proxy_limit_rate proxy_force_ranges proxy_tunnel_close_delay proxy_request_dynamic proxy_bind_dynamic proxy_allow_upstream)],
 	['http', qw(map geo split_clients limit_req_zone limit_conn_zone match)],
 	['main', qw(stream reload_inplace)],
-	['upstream', qw(ip_hash least_conn hash random least_time sticky state servers_file upstream_init_addr health_check
+	['upstream', qw(sticky state servers_file upstream_init_addr health_check
 		outlier_detection keepalive_total ntlm)]) {
 	my ($where, @names) = @$_;
 	my ($code, $out) = check($where => join ' ', map { "$_ x;" } @names);

@@ -62,6 +62,7 @@ struct lbd_pick_result {
 	enum lbd_pick_outcome outcome;
 	int64_t connect_us, header_us;
 	int64_t last_us; /* the last byte of an answer that was LBD_PICK_OK */
+	int64_t end_us;  /* the end, whatever it was; -1: of a tunnel */
 };
 
 struct lbd_balancer {
@@ -121,6 +122,38 @@ LBD_API unsigned lbd_upstream_bound(const struct lbd_upstream *up);
 
 /* What s is worth right now, as in candidates; 0: it gets nothing of what can go elsewhere. */
 LBD_API uint32_t lbd_server_weight(const struct lbd_upstream *up, const struct lbd_server *s);
+/*
+ * Whether s takes a request of this number (a key's hash, a turn): always, but of those that fall
+ * to a server that starts slowly only a part, as its weight says; who was taken once is taken from
+ * then on.
+ */
+LBD_API bool lbd_server_takes(const struct lbd_upstream *up, const struct lbd_server *s,
+	uint32_t number);
+
+/*
+ * Shares: each primary, in the order of places, has as many as its configured weight, whether it
+ * can be had or not.  How many there are, and whose share number w (below that) is.
+ */
+LBD_API uint64_t lbd_upstream_shares(const struct lbd_upstream *up);
+LBD_API struct lbd_server *lbd_upstream_share(const struct lbd_upstream *up, uint64_t w);
+
+/*
+ * Has s, with one request more, at most percent / 100 of what falls to it by its weight of all
+ * that is in flight at servers that can be had?  In large groups by a sum that is a little old.
+ */
+LBD_API bool lbd_server_is_within(const struct lbd_upstream *up, const struct lbd_server *s,
+	uint32_t percent);
+
+/*
+ * How long s is expected to take, in microseconds, 1 or more: a mean of what was added lately,
+ * over all workers, in balancer[1] of its state.  Without any, the group's median.  us below 0 is
+ * ignored.
+ */
+LBD_API uint64_t lbd_server_time(const struct lbd_upstream *up, const struct lbd_server *s);
+LBD_API void lbd_server_time_add(struct lbd_server *s, int64_t us);
+/* The time of this turn of the loop, in microseconds, the same clock in all processes. */
+LBD_API uint64_t lbd_balancer_now(void);
+
 /* Could s be had by p, as things are? */
 LBD_API bool lbd_pick_may(const struct lbd_pick *p, const struct lbd_server *s);
 
