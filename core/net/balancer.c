@@ -7,7 +7,6 @@
  * When a method is asked is decided in pick.c.
  */
 
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -101,20 +100,25 @@ balancer_init(struct lbd_conf *cf, struct lbd_upstream *up)
 	return b->init == NULL ? 0 : b->init(cf, up);
 }
 
-int
+void
 balancer_changed(struct lbd_upstream *up)
 {
 	struct upstream_private *g = up->private;
 	uint64_t *v = base_realloc(g->shares_own, shares_size(up));
 
-	if (v == NULL)
-		return -ENOMEM;
-	g->shares_own = v;
-	(void)shares_count(up, v);
+	if (v != NULL)
+		g->shares_own = v;
+	(void)shares_count(up, v); /* without memory there are none: round robin, then */
 	g->load_age = 0;
 	if (up->balancer != NULL && up->balancer->notify != NULL)
 		up->balancer->notify(up);
-	return 0;
+}
+
+/* The group itself: a reference to it may know its servers as they were once. */
+static const struct lbd_upstream *
+group_of(const struct lbd_upstream *up)
+{
+	return up->private->up;
 }
 
 /* --- a method's group --- */
@@ -140,7 +144,7 @@ lbd_upstream_conf(const struct lbd_upstream *up, const struct lbd_module *m)
 unsigned
 lbd_upstream_servers(const struct lbd_upstream *up)
 {
-	return up->n;
+	return group_of(up)->n;
 }
 
 unsigned
@@ -152,13 +156,13 @@ lbd_upstream_primaries(const struct lbd_upstream *up)
 unsigned
 lbd_upstream_bound(const struct lbd_upstream *up)
 {
-	return up->n;
+	return group_of(up)->bound;
 }
 
 struct lbd_server *
 lbd_upstream_server(const struct lbd_upstream *up, unsigned i)
 {
-	return &up->servers[i]->pub;
+	return &group_of(up)->servers[i]->pub;
 }
 
 uint32_t
@@ -200,7 +204,7 @@ lbd_upstream_share(const struct lbd_upstream *up, uint64_t w)
 		else
 			low = middle + 1;
 	}
-	return &up->servers[low]->pub;
+	return &group_of(up)->servers[low]->pub;
 }
 
 /* --- load --- */
@@ -212,6 +216,7 @@ sum_up(const struct lbd_upstream *up)
 	struct upstream_private *g = up->private;
 	uint64_t now = clock_ms();
 
+	up = g->up;
 	if (g->load_age > 0) {
 		g->load_age--;
 		return;

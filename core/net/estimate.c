@@ -112,6 +112,7 @@ median(const struct lbd_upstream *up, uint64_t now)
 	if (g->median_at != 0 && now >> TICK_SHIFT < g->median_at + MEDIAN_TICKS)
 		return g->median_us;
 	g->median_at = now >> TICK_SHIFT;
+	up = g->up;
 	for (i = 0; i < up->n; i++) {
 		word = (uint64_t)atomic_load_explicit(&up->servers[i]->pub.state->balancer[1],
 						      memory_order_relaxed);

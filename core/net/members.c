@@ -57,6 +57,7 @@ keep_texts(struct server *s, const struct member *m)
 	s->label = text_keep(m->label);
 	s->route = text_keep(m->route);
 	s->source = text_keep(m->source);
+	s->pub.written = s->pub.name;
 	return s->pub.name.p != NULL && s->pub.addr.p != NULL && s->label.p != NULL &&
 		s->route.p != NULL && s->source.p != NULL;
 }
@@ -261,8 +262,7 @@ members_use(struct lbd_upstream *up, const struct members *m)
 	memcpy(r.list, sorted, r.n * sizeof(struct server *));
 	free(sorted);
 	upstream_recount(up);
-	if (up->balancer != NULL && up->balancer->notify != NULL)
-		up->balancer->notify(up);
+	balancer_changed(up);
 	return 0;
 }
 

@@ -25,7 +25,9 @@
  */
 
 #include <stdatomic.h>
+#include <stdlib.h>
 
+#include "core/base/fail.h"
 #include "core/net/upstream_private.h"
 #include "core/os/clock.h"
 
@@ -42,7 +44,8 @@ enum {
 struct shared {
 	_Alignas(64) _Atomic uint64_t time; /* of the latest turn */
 	_Atomic uint32_t look;              /* whose turn it is to be looked at */
-	_Alignas(64) _Atomic uint64_t words[]; /* nodes, then when each server is due */
+	_Atomic uint32_t leaves;            /* a power of two; 0: nobody has begun yet */
+	_Alignas(64) _Atomic uint64_t words[]; /* due of capacity, then nodes */
 };
 
 struct lbd_ranking {
@@ -51,9 +54,9 @@ struct lbd_ranking {
 	struct shared *shared;               /* owned by the configuration */
 	_Atomic uint64_t *node;              /* [1] is the root, [leaves + index] are leaves */
 	_Atomic uint64_t *due;               /* by index */
-	uint32_t leaves;                     /* a power of two */
-	struct server **server;              /* of this process, by index; NULL: nobody */
-	bool ready;                          /* this process has played all games once */
+	uint32_t capacity, leaves;           /* powers of two; leaves 0: not begun */
+	struct server **server;              /* owned, of this process, by index; NULL: nobody */
+	bool complete;                       /* all primaries take part */
 };
 
 /* Where a choice is: nodes whose winners were not proposed yet, none below another. */
@@ -207,8 +210,10 @@ lbd_ranking_propose(struct lbd_ranking *r, struct lbd_pick *p, unsigned nth)
 	unsigned stale;
 
 	(void)p;
-	if (!r->ready)
+	if (r->leaves == 0)
 		lbd_ranking_renew(r);
+	if (!r->complete)
+		return NULL;
 	if (nth == 0) {
 		walk.of = r;
 		walk.n = 0;
@@ -278,22 +283,52 @@ lbd_ranking_changed(struct lbd_ranking *r, const struct lbd_server *s)
 
 /* --- beginning --- */
 
+/* As many leaves as there are indexes, and some for those to come.  False without memory. */
+static bool
+begin(struct lbd_ranking *r)
+{
+	uint32_t bound = lbd_upstream_bound(r->up), leaves = 2, none = 0;
+
+	while (leaves < bound + bound / 8 && leaves < r->capacity)
+		leaves *= 2;
+	if (!atomic_compare_exchange_strong(&r->shared->leaves, &none, leaves))
+		leaves = none; /* another process has begun */
+	r->server = base_zalloc(leaves * sizeof(*r->server));
+	r->leaves = r->server == NULL ? 0 : leaves;
+	return r->server != NULL;
+}
+
 void
 lbd_ranking_renew(struct lbd_ranking *r)
 {
 	unsigned n = lbd_upstream_primaries(r->up), i;
 	uint32_t k;
 
+	r->complete = false;
+	if (r->leaves == 0 && !begin(r))
+		return;
+	r->complete = true;
 	memset(r->server, 0, r->leaves * sizeof(*r->server));
 	for (i = 0; i < n; i++) {
 		struct server *s = r->up->servers[i];
 
 		if (s->pub.index < r->leaves)
 			r->server[s->pub.index] = s;
+		else
+			r->complete = false;
 	}
 	for (k = 2 * r->leaves - 1; k > 0; k--)
 		play_again(r, k);
-	r->ready = true;
+}
+
+static void
+ranking_free(void *arg)
+{
+	struct lbd_ranking *r = arg;
+
+	free(r->server);
+	r->server = NULL;
+	r->leaves = 0;
 }
 
 struct lbd_ranking *
@@ -302,24 +337,23 @@ lbd_ranking_create(struct lbd_conf *cf, struct lbd_upstream *up,
 {
 	struct lbd_pool *pool = lbd_conf_pool(cf);
 	struct lbd_ranking *r = lbd_pool_zalloc(pool, sizeof(*r));
-	uint32_t leaves = 2, bound = lbd_upstream_bound(up);
+	uint32_t capacity = 64, n = lbd_upstream_primaries(up);
 
-	while (leaves < bound && leaves < INDEX_MASK / 2)
-		leaves *= 2;
-	if (r != NULL)
-		r->server = lbd_pool_zalloc(pool, leaves * sizeof(*r->server));
-	if (r == NULL || r->server == NULL) {
+	/* indexes will be places in shared memory, where later generations have servers, too */
+	while (capacity / 4 < n && capacity < INDEX_MASK / 2)
+		capacity *= 2;
+	if (r == NULL || !lbd_pool_defer(pool, ranking_free, r)) {
 		lbd_conf_error(cf, 0, "out of memory");
 		return NULL;
 	}
 	r->shared = lbd_balancer_share(cf, sizeof(*r->shared) +
-		(size_t)3 * leaves * sizeof(r->shared->words[0]));
+		(size_t)3 * capacity * sizeof(r->shared->words[0]));
 	if (r->shared == NULL)
 		return NULL;
-	r->up = up;
+	r->up = up->private->up;
 	r->rules = rules;
-	r->leaves = leaves;
-	r->node = r->shared->words;
-	r->due = r->shared->words + (size_t)2 * leaves;
+	r->capacity = capacity;
+	r->due = r->shared->words;
+	r->node = r->shared->words + capacity;
 	return r;
 }

@@ -251,11 +251,8 @@ void queue_row_clear(struct queue_zone *q, unsigned process);
 /* The group's method honours what its servers ask for.  0, or -1 after an error. */
 int balancer_check(struct lbd_conf *cf, const struct lbd_upstream *up);
 int balancer_init(struct lbd_conf *cf, struct lbd_upstream *up);
-/*
- * In a process that serves: up->servers, or weights of theirs, are others than before.  0 or
- * -ENOMEM: then the method knows nothing of it yet.
- */
-int balancer_changed(struct lbd_upstream *up);
+/* In a process that serves: up->servers, or weights of theirs, are others than before. */
+void balancer_changed(struct lbd_upstream *up);
 
 /* --- estimate.c: balancer[1] of a server's state; 0: nothing was measured --- */
 

@@ -117,7 +117,7 @@ LBD_API void *lbd_upstream_conf(const struct lbd_upstream *up, const struct lbd_
 /* Server i of lbd_upstream_servers(): primaries first, then backups, else as written. */
 LBD_API struct lbd_server *lbd_upstream_server(const struct lbd_upstream *up, unsigned i);
 LBD_API unsigned lbd_upstream_primaries(const struct lbd_upstream *up);
-/* Every server's index is below it, as long as the configuration lives. */
+/* Every server's index is below it.  It may grow before notify(). */
 LBD_API unsigned lbd_upstream_bound(const struct lbd_upstream *up);
 
 /* What s is worth right now, as in candidates; 0: it gets nothing of what can go elsewhere. */
