@@ -53,12 +53,19 @@ splitmix(uint64_t *x)
 	return z ^ z >> 31;
 }
 
+void
+rand_seed(uint64_t x)
+{
+	for (int i = 0; i < 4; i++)
+		state.s[i] = splitmix(&x);
+	state.seeded = true;
+}
+
 static void
 seed(void)
 {
 	struct timespec ts = { 0, 0 };
 	uint64_t x;
-	int i;
 
 	if (!state.watches_fork)
 		state.watches_fork = pthread_atfork(NULL, NULL, forget_seed) == 0;
@@ -67,9 +74,7 @@ seed(void)
 		(void)clock_gettime(CLOCK_REALTIME, &ts);
 		x = (uint64_t)ts.tv_nsec << 32 ^ (uint64_t)ts.tv_sec ^ (uint64_t)getpid() << 16;
 	}
-	for (i = 0; i < 4; i++)
-		state.s[i] = splitmix(&x);
-	state.seeded = true;
+	rand_seed(x);
 }
 
 static uint64_t

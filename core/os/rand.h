@@ -12,6 +12,8 @@
 /* For keys and identifiers.  0 or -errno. */
 int rand_bytes(void *p, size_t n) LBD_USE_RESULT;
 
+/* For tests: the numbers that follow are always the same. */
+void rand_seed(uint64_t x);
 /* Not for secrets; seeded on first use in each process (also after fork). */
 uint64_t rand_u64(void);
 /* 0 to n - 1, evenly; 0 when n is 0. */

@@ -89,13 +89,14 @@ static struct lbd_module test = { LBD_MODULE_HEADER,
 				  .http_variables = variables };
 /* The methods' modules are opened beside this program, as lbd would. */
 static const char *const method_names[] = { "lb_roundrobin", "lb_leastconn", "lb_iphash",
-					    "lb_hash" };
+					    "lb_hash",	     "lb_random",    "lb_leasttime" };
 static struct lbd_module *builtin[3 + LBD_ARRAY_LEN(method_names)] = { &test,
 								      &core_upstream_module };
 static const struct config_loader loader = { .builtin = builtin };
 
 /* What they need of lbd and this program might not have: linking takes it in because of this. */
 static __attribute__((used)) void *const needed[] = { (void *)lbd_ranking_create,
+						      (void *)lbd_balancer_now,
 						      (void *)lbd_random, (void *)lbd_value_eval };
 
 TAP_FN void
