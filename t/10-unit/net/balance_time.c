@@ -171,8 +171,8 @@ prefers_the_fast(const char *method, unsigned n)
 			probes += state(i)->requests;
 	}
 	ok(fast >= 195 * n, "%s%u servers: the fast one: %u of %u", method, n, fast, 200 * n);
-	ok(probes + 4 >= 2 * (n - 1) - n / 5, "%s%u servers: the others are asked, too: %llu", method, n,
-	   (unsigned long long)probes);
+	ok(probes + 4 >= 2 * (n - 1) - n / 5, "%s%u servers: the others are asked, too: %llu",
+	   method, n, (unsigned long long)probes);
 	ok(n > 100 || least >= 1, "%s%u servers: each of them", method, n);
 	config_destroy(&c);
 }
@@ -192,7 +192,8 @@ weighs_load(const char *method, unsigned n, unsigned at_least)
 		(void)pick_for(&p[i], NULL);
 	for (i = 0; i < n; i++)
 		*(i % 2 == 0 ? &fast : &slow) += state(i)->in_flight;
-	ok(fast >= at_least * slow && fast < 5 * slow, "%s%u servers: %u and %u", method, n, fast, slow);
+	ok(fast >= at_least * slow && fast < 5 * slow, "%s%u servers: %u and %u", method, n, fast,
+	   slow);
 	for (i = 0; i < 10 * n; i++)
 		lbd_pick_done(&p[i], LBD_PICK_UNCOUNTED);
 	free(p);
