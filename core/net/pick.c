@@ -195,48 +195,24 @@ claim(const struct lbd_pick *p, struct server *s, uint64_t now, bool force)
 
 /* --- choosing --- */
 
-static void
-forget_candidate(struct lbd_candidates *c, const struct lbd_server *s)
-{
-	unsigned i, n = 0;
-
-	for (i = 0; i < c->n; i++) {
-		if (c->v[i] == s)
-			continue;
-		c->v[n] = c->v[i];
-		c->weight[n++] = c->weight[i];
-	}
-	c->n = n;
-}
+enum { CLAIMS_MAX = 64 }; /* each that is in vain is another's that is not */
 
 /* The method's choice, or round robin's for one that has none. */
 static struct lbd_server *
-choose_one(struct lbd_pick *p, const struct lbd_candidates *c)
+choose_among(struct lbd_pick *p, struct lbd_candidates *c)
 {
 	const struct lbd_balancer *b = p->upstream->balancer, *other = upstream_balancer();
 	struct lbd_server *s = NULL;
+	unsigned n = c->n;
 
 	if (b != NULL && b->pick != NULL)
 		s = b->pick(p->upstream, c, p);
-	if (s != NULL || other == NULL || other == b)
-		return s == NULL ? c->v[0] : s;
-	p->why = other->why;
-	s = other->pick(p->upstream, c, p);
-	return s == NULL ? c->v[0] : s;
-}
-
-static struct server *
-choose_among(struct lbd_pick *p, struct lbd_candidates *c, uint64_t now)
-{
-	struct lbd_server *s;
-
-	while (c->n > 0) {
-		s = choose_one(p, c);
-		if (claim(p, server_of(s), now, false))
-			return server_of(s);
-		forget_candidate(c, s);
+	if (s == NULL && other != NULL && other != b && c->n > 0) {
+		if (c->n == n)
+			p->why = other->why;
+		s = other->pick(p->upstream, c, p);
 	}
-	return NULL;
+	return s == NULL ? c->v[0] : s;
 }
 
 static struct server *
@@ -259,13 +235,23 @@ choose_proposed(struct lbd_pick *p, uint64_t now)
 	return NULL;
 }
 
+/* Who is claimed by another process in between is not among the candidates the next time. */
 static struct server *
 choose_tier(struct lbd_pick *p, unsigned from, unsigned to, uint64_t now)
 {
 	struct lbd_candidates c;
+	struct lbd_server *s;
+	unsigned tries;
 
-	collect(p, &c, from, to, now);
-	return c.n == 0 ? NULL : choose_among(p, &c, now);
+	for (tries = 0; tries < CLAIMS_MAX; tries++) {
+		collect(p, &c, from, to, now);
+		if (c.n == 0)
+			return NULL;
+		s = choose_among(p, &c);
+		if (claim(p, server_of(s), now, false))
+			return server_of(s);
+	}
+	return NULL;
 }
 
 /* The server that failed longest ago; NULL when one only has no room: that one is alive. */

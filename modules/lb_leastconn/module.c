@@ -21,60 +21,30 @@ in_flight(const struct lbd_server *s)
 	return atomic_load_explicit(&s->state->in_flight, memory_order_relaxed);
 }
 
-static int64_t
-turn_add(struct lbd_server *s, int64_t n)
-{
-	return atomic_fetch_add_explicit(&s->state->balancer[0], n, memory_order_relaxed) + n;
-}
-
 /* --- small groups --- */
 
-/* Smooth weighted round robin among those that have n in flight for a weight of w. */
+/* Leaves those that are least busy; when there are several, round robin goes on. */
 static struct lbd_server *
-turn_among(const struct lbd_candidates *c, uint64_t n, uint64_t w, struct lbd_server *one)
+leastconn_pick(struct lbd_upstream *up, struct lbd_candidates *c, struct lbd_pick *p)
 {
-	struct lbd_server *s, *best = NULL;
-	int64_t current, most = 0, total = 0;
-	uint32_t weight;
-
-	LBD_EACH_CANDIDATE(s, weight, c) {
-		if (in_flight(s) * w != n * weight)
-			continue;
-		current = turn_add(s, weight);
-		total += weight;
-		if (best == NULL || current > most) {
-			best = s;
-			most = current;
-		}
-	}
-	if (best == NULL) /* all have changed meanwhile */
-		return one;
-	turn_add(best, -total);
-	return best;
-}
-
-static struct lbd_server *
-leastconn_pick(struct lbd_upstream *up, const struct lbd_candidates *c, struct lbd_pick *p)
-{
-	struct lbd_server *s, *best = NULL;
 	uint64_t n, least = 0, least_weight = 1;
-	unsigned equals = 0;
-	uint32_t weight;
+	unsigned i, kept = 0;
 
 	(void)up;
 	(void)p;
-	LBD_EACH_CANDIDATE(s, weight, c) {
-		n = in_flight(s);
-		if (best != NULL && n * least_weight == least * weight) {
-			equals++;
-		} else if (best == NULL || n * least_weight < least * weight) {
-			best = s;
+	for (i = 0; i < c->n; i++) {
+		n = in_flight(c->v[i]);
+		if (kept > 0 && n * least_weight > least * c->weight[i])
+			continue;
+		if (kept == 0 || n * least_weight < least * c->weight[i]) {
 			least = n;
-			least_weight = weight;
-			equals = 1;
+			least_weight = c->weight[i];
+			kept = 0;
 		}
+		lbd_candidates_keep(c, i, kept++);
 	}
-	return equals > 1 ? turn_among(c, least, least_weight, best) : best;
+	c->n = kept;
+	return kept == 1 ? c->v[0] : NULL;
 }
 
 /* --- large groups --- */

@@ -79,54 +79,29 @@ is_probe(struct leasttime *g)
 
 /* --- small groups --- */
 
-static int64_t
-turn_add(struct lbd_server *s, int64_t n)
-{
-	return atomic_fetch_add_explicit(&s->state->balancer[0], n, memory_order_relaxed) + n;
-}
-
 /* Where times are the same, or are not known yet, they take turns. */
 static struct lbd_server *
-leasttime_pick(struct lbd_upstream *up, const struct lbd_candidates *c, struct lbd_pick *p)
+leasttime_pick(struct lbd_upstream *up, struct lbd_candidates *c, struct lbd_pick *p)
 {
 	struct leasttime *g = lbd_balancer_data(up);
-	struct lbd_server *s, *best = NULL;
-	double least = 0, now;
-	unsigned equals = 0;
-	int64_t most = 0, current, total = 0;
-	uint32_t weight;
+	double now, least = 0;
+	unsigned i, kept = 0;
 
 	(void)p;
 	if (g->ranking == NULL && is_probe(g))
 		return NULL;
-	LBD_EACH_CANDIDATE(s, weight, c) {
-		now = cost(up, g, s, weight);
-		if (best == NULL || now < least) {
-			best = s;
-			least = now;
-			equals = 1;
-		} else {
-			equals += now <= least;
-		}
-	}
-	if (equals < 2)
-		return best;
-	s = best;
-	best = NULL;
-	for (unsigned i = 0; i < c->n; i++) {
-		if (cost(up, g, c->v[i], c->weight[i]) > least)
+	for (i = 0; i < c->n; i++) {
+		now = cost(up, g, c->v[i], c->weight[i]);
+		if (kept > 0 && now > least)
 			continue;
-		current = turn_add(c->v[i], c->weight[i]);
-		total += c->weight[i];
-		if (best == NULL || current > most) {
-			best = c->v[i];
-			most = current;
+		if (kept == 0 || now < least) {
+			least = now;
+			kept = 0;
 		}
+		lbd_candidates_keep(c, i, kept++);
 	}
-	if (best == NULL)
-		return s;
-	turn_add(best, -total);
-	return best;
+	c->n = kept;
+	return kept == 1 ? c->v[0] : NULL;
 }
 
 /* --- large groups --- */

@@ -95,7 +95,7 @@ random_propose(struct lbd_upstream *up, struct lbd_pick *p, unsigned nth)
 
 /* Few can be had: one of them. */
 static struct lbd_server *
-random_pick(struct lbd_upstream *up, const struct lbd_candidates *c, struct lbd_pick *p)
+random_pick(struct lbd_upstream *up, struct lbd_candidates *c, struct lbd_pick *p)
 {
 	uint64_t total = 0, at;
 	struct lbd_server *s;

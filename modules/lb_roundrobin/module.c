@@ -67,7 +67,7 @@ begin_anew(const struct lbd_candidates *c, int64_t total)
 }
 
 static struct lbd_server *
-roundrobin_pick(struct lbd_upstream *up, const struct lbd_candidates *c, struct lbd_pick *p)
+roundrobin_pick(struct lbd_upstream *up, struct lbd_candidates *c, struct lbd_pick *p)
 {
 	struct lbd_server *best = NULL;
 	struct lbd_server *s;

@@ -50,6 +50,14 @@ struct lbd_candidates {
 						     (w) = (c)->weight[lbd_i_], true); \
 	     lbd_i_++)
 
+/* In a loop over the candidates that leaves out some: keeps number from, as number to. */
+static inline void
+lbd_candidates_keep(struct lbd_candidates *c, unsigned from, unsigned to)
+{
+	c->v[to] = c->v[from];
+	c->weight[to] = c->weight[from];
+}
+
 /* Parameters of servers a method honours; one that it does not is a configuration error. */
 enum lbd_balancer_cap {
 	LBD_BALANCER_WEIGHT = 1,     /* weight= */
@@ -80,8 +88,11 @@ struct lbd_balancer {
 	 * mistake.  NULL: nothing (more) to propose.  May be NULL.
 	 */
 	struct lbd_server *(*propose)(struct lbd_upstream *up, struct lbd_pick *p, unsigned nth);
-	/* One of the candidates, or NULL: round robin's.  May be NULL. */
-	struct lbd_server *(*pick)(struct lbd_upstream *up, const struct lbd_candidates *c,
+	/*
+	 * One of the candidates, or NULL: round robin's among those that are left in c, where
+	 * lbd_candidates_keep() may have left those that are equal.  May be NULL.
+	 */
+	struct lbd_server *(*pick)(struct lbd_upstream *up, struct lbd_candidates *c,
 		struct lbd_pick *p);
 	/* s was chosen, by whomever, and is counted in flight.  May be NULL. */
 	void (*begin)(struct lbd_upstream *up, struct lbd_server *s);

@@ -39,7 +39,7 @@ set_use(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 }
 
 static struct lbd_server *
-first_pick(struct lbd_upstream *up, const struct lbd_candidates *c, struct lbd_pick *p)
+first_pick(struct lbd_upstream *up, struct lbd_candidates *c, struct lbd_pick *p)
 {
 	(void)up;
 	(void)p;
