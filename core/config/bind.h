@@ -27,6 +27,7 @@ struct level {
 	uint8_t *given;         /* one byte per registered directive: given at this level */
 	struct lbd_list link;   /* in struct config, in the order of creation: outside in */
 	const struct node *node; /* the block, for messages; NULL for main */
+	void *upstream;         /* struct lbd_upstream its requests go to; NULL: not known */
 };
 
 /* A folder that the master makes for the workers' user before they start. */

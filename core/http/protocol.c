@@ -22,6 +22,14 @@ http_start(struct config *c, struct loop *loop, unsigned slot)
 	return clients_start(loop);
 }
 
+/* Calls to servers, and nothing else. */
+static void
+http_control(struct config *c, struct loop *loop)
+{
+	http_main = c->http;
+	http_loop = loop;
+}
+
 static void
 http_count(uint64_t *accepted, uint64_t *requests)
 {
@@ -35,6 +43,7 @@ const struct protocol http_protocol = {
 	.name = "http",
 	.kinds = kinds,
 	.start = http_start,
+	.control = http_control,
 	.drain = clients_drain,
 	.retire = clients_retire,
 	.abort = clients_abort,

@@ -9,7 +9,7 @@
 #include "core/net/arena.h"
 
 #define ARENA_MAGIC UINT64_C(0x6e6572612d64626c) /* "lbd-aren" */
-#define ARENA_LAYOUT 2 /* 1: a region for each group */
+#define ARENA_LAYOUT 3 /* 1: a region for each group; 2: groups without their health */
 #define ARENA_ROOM (sizeof(void *) > 4 ? (uint64_t)8 << 30 : (uint64_t)128 << 20)
 #define ARENA_STEP ((uint64_t)1 << 20)
 

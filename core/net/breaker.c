@@ -122,7 +122,7 @@ probe_ended(const struct upstream_private *g, enum lbd_pick_outcome outcome, uin
 			forget(b);
 			say(g, LBD_LOG_NOTICE, "is closed again");
 		}
-	} else if (outcome == LBD_PICK_FAILED) {
+	} else if (lbd_pick_failed(outcome)) {
 		if (set_until(b, until, now + c->interval_ms))
 			say(g, LBD_LOG_WARN, "stays open: a probe has failed");
 	} else {
@@ -140,7 +140,7 @@ request_ended(const struct upstream_private *g, enum lbd_pick_outcome outcome, u
 	if (outcome == LBD_PICK_UNCOUNTED)
 		return;
 	atomic_fetch_add_explicit(&p->requests, 1, memory_order_relaxed);
-	if (outcome != LBD_PICK_FAILED)
+	if (!lbd_pick_failed(outcome))
 		return;
 	atomic_fetch_add_explicit(&p->failures, 1, memory_order_relaxed);
 	if (fails_too_often(c, g->breaker, at) && set_until(g->breaker, 0, now + c->interval_ms))

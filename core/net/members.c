@@ -114,7 +114,7 @@ server_set(struct server *s, const struct member *m)
 	s->fail_timeout_ms = m->fail_timeout_ms;
 	s->slow_start_ms = m->slow_start_ms;
 	s->drain = (m->flags & MEMBER_DRAIN) != 0;
-	s->down = (m->flags & (MEMBER_DOWN | MEMBER_DRAIN)) != 0;
+	s->down = (m->flags & MEMBER_DOWN) != 0;
 }
 
 /* --- those that left --- */
@@ -217,6 +217,7 @@ remake_use(struct remake *r, struct lbd_upstream *up, const struct members *m)
 	for (unsigned i = 0; i < m->n; i++) {
 		server_set(r->list[i], &m->v[i]);
 		r->list[i]->gone = false;
+		server_joins(up, r->list[i], g->version == 0, clock_ms());
 	}
 	for (unsigned i = 0; i < n; i++)
 		if (r->by_index[old[i]->pub.index] != old[i])

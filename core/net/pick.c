@@ -86,12 +86,16 @@ enum obstacle {
 static enum obstacle
 obstacle_to_all(const struct lbd_upstream *up, const struct server *s, uint64_t now)
 {
-	if (s->down || s->addr.len == 0 || s->pub.weight == 0)
+	enum server_status st = server_health(up, s, now);
+	uint32_t max;
+
+	if (s->pub.weight == 0 || st < SERVER_UNAVAIL)
 		return OBSTACLE_CLOSED;
-	if (server_is_failed(up, s, now))
+	if (st == SERVER_UNAVAIL)
 		return OBSTACLE_FAILED;
-	if (s->max_conns > 0 &&
-	    atomic_load_explicit(&s->pub.state->in_flight, memory_order_relaxed) >= s->max_conns)
+	max = server_max_conns(up, s, now);
+	if (max > 0 &&
+	    atomic_load_explicit(&s->pub.state->in_flight, memory_order_relaxed) >= max)
 		return OBSTACLE_BUSY;
 	return OBSTACLE_NONE;
 }
@@ -152,18 +156,19 @@ row_add(const struct server *s, uint32_t n)
 }
 
 static bool
-count_in(const struct server *s)
+count_in(const struct lbd_upstream *up, const struct server *s, uint64_t now)
 {
+	uint32_t max = server_max_conns(up, s, now);
 	_Atomic uint32_t *p = &s->pub.state->in_flight;
 	uint32_t n;
 
-	if (s->max_conns == 0) {
+	if (max == 0) {
 		atomic_fetch_add_explicit(p, 1, memory_order_relaxed);
 		return true;
 	}
 	n = atomic_load_explicit(p, memory_order_relaxed);
 	do {
-		if (n >= s->max_conns)
+		if (n >= max)
 			return false;
 	} while (!atomic_compare_exchange_weak_explicit(p, &n, n + 1, memory_order_relaxed,
 							memory_order_relaxed));
@@ -183,7 +188,7 @@ static bool
 claim(const struct lbd_pick *p, struct server *s, uint64_t now, bool force)
 {
 	row_add(s, 1);
-	if (!count_in(s)) {
+	if (!count_in(p->upstream, s, now)) {
 		row_add(s, UINT32_MAX);
 		return false;
 	}
@@ -421,6 +426,12 @@ lbd_pick_done(struct lbd_pick *p, enum lbd_pick_outcome outcome)
 {
 	struct lbd_upstream *up = p->upstream;
 	struct lbd_server *s = p->server;
+	struct server_ending e = {
+		.outcome = outcome,
+		.status = p->status,
+		.err = p->err,
+		.began_ms = p->start_ms,
+	};
 	struct lbd_pick_result r;
 
 	if (p->wait != NULL)
@@ -433,7 +444,10 @@ lbd_pick_done(struct lbd_pick *p, enum lbd_pick_outcome outcome)
 	r.end_us = p->tunnel ? -1 : elapsed_us(p);
 	r.last_us = outcome == LBD_PICK_OK ? r.end_us : -1;
 	p->server = NULL;
-	server_ended(up, server_of(s), outcome, clock_ms());
+	p->status = 0;
+	p->err = 0;
+	e.now_ms = clock_ms();
+	server_ended(up, server_of(s), &e);
 	count_out(up, server_of(s));
 	if (p->in_breaker)
 		breaker_leave(p, outcome);

@@ -15,6 +15,8 @@ struct protocol {
 	const char *name;
 	/* Worker, before it accepts. 0 or -errno. */
 	int (*start)(struct config *c, struct loop *loop, unsigned slot);
+	/* Control: what calls to servers need.  NULL: nothing. */
+	void (*control)(struct config *c, struct loop *loop);
 	/*
 	 * No more connections come: close idle ones now, let busy ones finish with Connection:
 	 * close.

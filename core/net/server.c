@@ -110,7 +110,6 @@ set_backup(struct lbd_conf *cf, unsigned i, struct lbd_str value, struct server 
 	return 0;
 }
 
-/* Until requests can be bound to a server, draining and being down are the same. */
 static int
 set_down(struct lbd_conf *cf, unsigned i, struct lbd_str value, struct server *s)
 {
@@ -118,6 +117,16 @@ set_down(struct lbd_conf *cf, unsigned i, struct lbd_str value, struct server *s
 	(void)i;
 	(void)value;
 	s->down = true;
+	return 0;
+}
+
+static int
+set_drain(struct lbd_conf *cf, unsigned i, struct lbd_str value, struct server *s)
+{
+	(void)cf;
+	(void)i;
+	(void)value;
+	s->drain = true;
 	return 0;
 }
 
@@ -146,7 +155,7 @@ static const struct param {
 	{ "backup", false, set_backup },
 	{ "backup", true, set_planned }, /* further tiers */
 	{ "down", false, set_down },
-	{ "drain", false, set_down },
+	{ "drain", false, set_drain },
 	{ "slow_start", true, set_slow_start },
 	{ "route", true, set_route },
 	{ "sid", true, set_route }, /* Angie's word */

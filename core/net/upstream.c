@@ -176,6 +176,7 @@ read_block(struct lbd_conf *cf, struct lbd_upstream *up)
 	*conf = upstream_conf_default;
 	up->private->conf = conf;
 	up->private->level = level;
+	level->upstream = up;
 	up->conf = level->slots;
 	bind_set_owner(cf, up);
 	rc = bind_walk(cf, LBD_UPSTREAM, level);

@@ -20,7 +20,7 @@ struct server {
 	struct addr addr;             /* len 0: not known */
 	uint32_t max_conns, max_fails; /* 0: no limit, never */
 	uint64_t fail_timeout_ms;
-	bool down;                    /* or draining */
+	bool down;
 	bool drain;                   /* what is under way may end, nothing new begins */
 	bool gone;                    /* has left the set: ends when nothing is under way */
 	/* private to core/net: */
@@ -98,6 +98,12 @@ int upstreams_start(struct config *c, struct loop *loop);
 void upstreams_worker_died(struct config *c, unsigned slot);
 /* The process is about to end: closes what is open for those that wait for a server. */
 void upstreams_close_queues(struct config *c);
+/*
+ * Control, before its modules start: what the configuration no longer has is forgotten, and what
+ * has to be looked at once an interval is.  stop: before the loop goes.
+ */
+int upstreams_control_start(struct config *c, struct loop *loop);
+void upstreams_control_stop(struct loop *loop);
 /* Closes all idle server connections (QUIT). */
 void upstreams_close_idle(void);
 

@@ -24,6 +24,7 @@ const struct upstream_conf upstream_conf_default = {
 	.budget_percent = 2000,
 	.budget_min = 10,
 	.budget_interval_ms = 10 * 1000,
+	.outlier = OUTLIER_DEFAULT,
 };
 
 static int
@@ -201,6 +202,19 @@ set_breaker(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 	return rc;
 }
 
+static int
+set_panic_threshold(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
+{
+	struct upstream_conf *u = conf;
+	struct lbd_str percent = lbd_conf_arg(cf, 1);
+
+	(void)d;
+	if (num_percent(percent, &u->panic_threshold))
+		return 0;
+	return lbd_conf_error(cf, 1, "\"%.*s\" is not a percentage; allowed are 0 to 100",
+			      LBD_FMT(percent));
+}
+
 static const struct lbd_enum no_live_words[] = {
 	{ "fail", NO_LIVE_FAIL },
 	{ "last_resort", NO_LIVE_LAST_RESORT },
@@ -306,6 +320,26 @@ const struct lbd_directive upstream_directives[] = {
 	  .words = no_live_words,
 	  .syntax = "fail | last_resort",
 	  .help = "when all servers have failed: 502, or the one that failed longest ago" },
+	{ .name = "outlier_detection",
+	  .where = LBD_UPSTREAM,
+	  .type = LBD_T_CUSTOM,
+	  .min_args = 1,
+	  .max_args = 10,
+	  .set = outlier_directive,
+	  .def = "max_ejected=50",
+	  .syntax = "off | [errors=number] [statuses=list] [gateway_errors=number] "
+		    "[error_rate=percent] [min_requests=number] [latency=factor] [interval=time] "
+		    "[eject_time=time] [max_eject_time=time] [max_ejected=percent]",
+	  .help = "which servers get no requests for a while, and how many of a group at most" },
+	{ .name = "panic_threshold",
+	  .where = LBD_UPSTREAM,
+	  .type = LBD_T_CUSTOM,
+	  .min_args = 1,
+	  .max_args = 1,
+	  .set = set_panic_threshold,
+	  .def = "0",
+	  .syntax = "percent",
+	  .help = "with fewer usable servers, those that have failed get requests again" },
 	{ .name = "retry_budget",
 	  .where = LBD_UPSTREAM,
 	  .type = LBD_T_CUSTOM,

@@ -14,7 +14,8 @@
  *	balancer.c       what balancing methods are offered
  *	estimate.c       how long a server is expected to take
  *	ranking.c        the best server of a large group
- *	health.c         what failures and successes do to a server
+ *	health.h         what a server is, and who may ask it: health.c, passive.c, outlier.c,
+ *	                 slow_start.c; checker.c: what checkers ask of it
  *	budget.c         the retry budget
  *	queue.c          requests that wait for room at a server
  *	breaker.c        the circuit breaker
@@ -27,6 +28,7 @@
 #include <stdatomic.h>
 
 #include "core/base/map.h"
+#include "core/net/health.h"
 #include "core/net/net_conf.h"
 #include "core/net/upstream.h"
 #include "core/net/wake.h"
@@ -51,6 +53,8 @@ struct upstream_conf {
 	uint32_t queue;                /* requests that may wait; 0: none */
 	uint64_t queue_timeout_ms;
 	struct breaker_conf breaker;
+	struct outlier_conf outlier;
+	uint32_t panic_threshold;      /* hundredths of a percent; 0: off */
 };
 
 enum no_live_action { NO_LIVE_FAIL, NO_LIVE_LAST_RESORT };
@@ -120,6 +124,8 @@ struct upstream_private {
 	unsigned primaries;            /* servers before the backups */
 	bool single;                   /* one server in all: its failures do not count */
 	bool finished;
+	bool checked, mandatory;       /* by active checks */
+	bool at_start;                 /* its servers were not known before lbd began */
 
 	/* Where a parameter that not every method honours was first given; node NULL: nowhere. */
 	struct upstream_param {
@@ -153,6 +159,7 @@ struct upstream_private {
 
 	/* While serving. */
 	struct budget *budget;         /* NULL: none */
+	struct group_health *health;   /* NULL: not shared */
 	uint32_t requests;             /* of this process, not yet in the budget */
 	struct queue queue;
 	struct breaker_zone *breaker;  /* NULL: none */
@@ -166,6 +173,9 @@ server_of(const struct lbd_server *s)
 {
 	return (struct server *)(uintptr_t)s;
 }
+
+/* The loop of this process, from upstreams_start() on. */
+extern struct loop *upstream_loop;
 
 /* --- upstream.c, upstream_conf.c, server.c --- */
 
@@ -200,21 +210,6 @@ int members_refresh(struct lbd_upstream *up);
 void members_end(struct upstream_private *g);
 /* Counts primaries and the like after up->servers has changed. */
 void upstream_recount(struct lbd_upstream *up);
-
-/* --- health.c: fails, fail_at_ms, checked_ms of a server's state --- */
-
-/* Too many failures, too recently. */
-bool server_is_failed(const struct lbd_upstream *up, const struct server *s, uint64_t now);
-/*
- * Chosen although it has failed too often: only one request may find out how it is.  False: another
- * does already.
- */
-bool server_begin(const struct lbd_upstream *up, struct server *s, uint64_t now, bool force);
-void server_ended(const struct lbd_upstream *up, struct server *s, enum lbd_pick_outcome outcome,
-		  uint64_t now);
-
-/* What it is worth right now: LBD_WEIGHT_ONE for each of weight=, less while it starts slowly. */
-uint32_t server_weight(const struct lbd_upstream *up, const struct server *s, uint64_t now);
 
 /* --- budget.c --- */
 

@@ -15,6 +15,7 @@
 #include "core/base/fail.h"
 #include "core/net/inherit.h"
 #include "core/net/set.h"
+#include "core/os/clock.h"
 
 static const struct net_conf *current;
 
@@ -183,6 +184,7 @@ share_servers(struct lbd_upstream *up, uint64_t *taken, size_t room)
 		zone_slot_use(up, slot, true);
 		if (!zone_attach(up, s, slot))
 			return -ENOSPC;
+		server_joins(up, s, up->private->at_start, clock_ms());
 		up->bound = LBD_MAX(up->bound, slot + 1);
 	}
 	return 0;
@@ -283,7 +285,7 @@ upstreams_start(struct config *c, struct loop *loop)
 {
 	struct net_conf *net = net_conf_of(c);
 
-	(void)loop;
+	upstream_loop = loop;
 	current = net;
 	if (net != NULL && net->arena != NULL && process_slot < UPSTREAM_PROCESSES)
 		atomic_store_explicit(&net->arena->head->configuration[process_slot],

@@ -417,6 +417,9 @@ carry_slot(struct upstream_private *g, const struct zone_slot *old, uint32_t sta
 
 	if (old->use != SLOT_USED || key.n > KEY_MAX || slot_get(g, key, &i) < 0)
 		return;
+	/* before, states began in another way */
+	if (state_size < offsetof(struct lbd_server_state, reason))
+		return;
 	slot = slot_at(g, i);
 	memcpy(&slot->state, &old->state, LBD_MIN((size_t)state_size, sizeof(slot->state)));
 	atomic_store_explicit(&slot->state.in_flight, 0, memory_order_relaxed);
@@ -504,11 +507,14 @@ zone_open(struct lbd_pool *pool, struct lbd_upstream *up, struct arena *a)
 		return -ENOMEM;
 	}
 	g->zone = map_get(&a->by_name, up->name);
-	if (g->zone == NULL)
+	if (g->zone == NULL) {
+		g->at_start = true;
 		g->zone = group_new(a, up->name);
+	}
 	if (g->zone == NULL || (segment_of(g, 0) == NULL && !segment_add(g, slots)))
 		return -ENOMEM;
 	g->budget = &g->zone->budget;
+	g->health = &g->zone->health;
 	if (g->conf->queue > 0 && !part_add(g, &g->zone->queue, sizeof(struct queue_zone)))
 		return -ENOMEM;
 	if (g->conf->breaker.on && !part_add(g, &g->zone->breaker, sizeof(struct breaker_zone)))

@@ -22,6 +22,7 @@ struct zone {
 	_Atomic uint32_t taken;      /* slots given out so far */
 	uint32_t name_n;
 	_Alignas(64) struct budget budget;
+	_Alignas(64) struct group_health health;
 	char name[];
 };
 

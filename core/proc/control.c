@@ -6,6 +6,7 @@
  */
 
 #include "core/net/listener.h"
+#include "core/net/protocol.h"
 #include "core/net/upstream.h"
 #include "core/os/log.h"
 #include "core/os/proc.h"
@@ -41,6 +42,13 @@ control_serve(struct process *p)
 	rc = upstreams_start(p->plan->config, p->loop);
 	if (rc < 0)
 		return process_fail(p, -rc, "upstreams");
+	rc = upstreams_control_start(p->plan->config, p->loop);
+	if (rc < 0)
+		return process_fail(p, -rc, "upstreams");
+	for (size_t i = 0; protocols[i] != NULL; i++) {
+		if (protocols[i]->control != NULL)
+			protocols[i]->control(p->plan->config, p->loop);
+	}
 	return process_start_modules(p, true);
 }
 
@@ -60,6 +68,7 @@ control_run(const struct plan *plan, unsigned slot, unsigned row, int channel)
 	process_ready(p);
 	loop_run(p->loop);
 	process_stop_modules(p, true);
+	upstreams_control_stop(p->loop);
 	upstreams_close_idle();
 	process_close(p);
 	return 0;

@@ -258,13 +258,18 @@ worker_serve(struct process *p)
 		return process_fail(p, -rc, "upstreams");
 	if (process_start_modules(p, false) < 0)
 		return -1;
-	if (p->role == ROLE_SINGLE && process_start_modules(p, true) < 0)
-		return -1;
+	if (p->role == ROLE_SINGLE) {
+		rc = upstreams_control_start(c, p->loop);
+		if (rc < 0)
+			return process_fail(p, -rc, "upstreams");
+	}
 	for (size_t i = 0; protocols[i] != NULL; i++) {
 		rc = protocols[i]->start(c, p->loop, p->slot);
 		if (rc < 0)
 			return process_fail(p, -rc, "%s", protocols[i]->name);
 	}
+	if (p->role == ROLE_SINGLE && process_start_modules(p, true) < 0)
+		return -1;
 	rc = listeners_start(c, p->loop, p->slot, p->plan->workers);
 	return rc < 0 ? process_fail(p, -rc, "listeners") : 0;
 }
@@ -272,8 +277,10 @@ worker_serve(struct process *p)
 static void
 worker_end(struct process *p)
 {
-	if (p->role == ROLE_SINGLE)
+	if (p->role == ROLE_SINGLE) {
 		process_stop_modules(p, true);
+		upstreams_control_stop(p->loop);
+	}
 	process_stop_modules(p, false);
 	upstreams_close_queues(p->plan->config);
 	upstreams_close_idle();

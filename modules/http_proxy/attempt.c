@@ -85,6 +85,7 @@ on_head(struct lbd_call *c, void *owner, struct lbd_response *r)
 	lbd_pick_mark(&p->pick, LBD_PICK_HEADER);
 	a->status = r->status;
 	p->response = r;
+	p->pick.status = r->status;
 	proxy_response_head(p, r);
 }
 
@@ -173,6 +174,7 @@ static void
 cut(struct proxy *p, const struct lbd_call_result *r)
 {
 	log_failure(p, r);
+	proxy_pick_failed(p, r);
 	proxy_stop(p);
 	lbd_http_cut(p->x, r->reason);
 }

@@ -319,6 +319,8 @@ struct lbd_http_attempt *proxy_attempt(const struct proxy *p);
 
 /* retry.c */
 /* The attempt failed before its head was passed on. */
+/* Ends the choice of a server with how its answer ended. */
+void proxy_pick_failed(struct proxy *p, const struct lbd_call_result *result);
 void proxy_failed(struct proxy *p, uint32_t when, int status, const struct lbd_call_result *result);
 /*
  * A status was received, or a module wants another answer: true when another server is being asked

@@ -129,6 +129,29 @@ is_stale(const struct proxy *p, const struct lbd_call_result *r)
 	       may_repeat(p, r->sent);
 }
 
+/* What became of the use of a server, by enum lbd_call_end. */
+static const enum lbd_pick_outcome outcomes[] = {
+	[LBD_CALL_OK] = LBD_PICK_OK,
+	[LBD_CALL_CONNECT] = LBD_PICK_CONNECT,
+	[LBD_CALL_CONNECT_TIMEOUT] = LBD_PICK_TIMEOUT,
+	[LBD_CALL_SEND] = LBD_PICK_RESET,
+	[LBD_CALL_SEND_TIMEOUT] = LBD_PICK_TIMEOUT,
+	[LBD_CALL_CLOSED] = LBD_PICK_RESET,
+	[LBD_CALL_READ_TIMEOUT] = LBD_PICK_TIMEOUT,
+	[LBD_CALL_INVALID] = LBD_PICK_INVALID,
+	[LBD_CALL_TOO_BIG] = LBD_PICK_INVALID,
+	[LBD_CALL_TRUNCATED] = LBD_PICK_RESET,
+	[LBD_CALL_MEMORY] = LBD_PICK_UNCOUNTED,
+	[LBD_CALL_TUNNELLED] = LBD_PICK_OK,
+};
+
+void
+proxy_pick_failed(struct proxy *p, const struct lbd_call_result *r)
+{
+	p->pick.err = r->err;
+	lbd_pick_done(&p->pick, outcomes[r->end]);
+}
+
 void
 proxy_failed(struct proxy *p, uint32_t when, int status, const struct lbd_call_result *r)
 {
@@ -142,7 +165,10 @@ proxy_failed(struct proxy *p, uint32_t when, int status, const struct lbd_call_r
 		proxy_next_server(p);
 		return;
 	}
-	lbd_pick_done(&p->pick, when == 0 ? LBD_PICK_UNCOUNTED : LBD_PICK_FAILED);
+	if (when != 0)
+		proxy_pick_failed(p, r);
+	else
+		lbd_pick_done(&p->pick, LBD_PICK_UNCOUNTED);
 	if (may_try_next(p, when, r->sent))
 		go_on(p, pause_ms(p));
 	else
@@ -252,7 +278,7 @@ bool
 proxy_status_retried(struct proxy *p, int status, bool wanted)
 {
 	enum lbd_pick_outcome outcome =
-		status == 403 || status == 404 ? LBD_PICK_UNCOUNTED : LBD_PICK_FAILED;
+		status == 403 || status == 404 ? LBD_PICK_UNCOUNTED : LBD_PICK_STATUS;
 	uint64_t ms;
 
 	if (!wanted && !is_listed(p, status))

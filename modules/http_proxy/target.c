@@ -9,6 +9,8 @@
 
 #include "proxy.h"
 
+#include <lbd/health.h>
+
 static const struct lbd_str scheme_http = LBD_STR_INIT("http://");
 static const struct lbd_str scheme_https = LBD_STR_INIT("https://");
 
@@ -109,7 +111,7 @@ pass_constant(struct lbd_conf *cf, struct proxy_target *t, struct lbd_str url)
 	t->uri = u.uri;
 	url_names(u.authority, &t->host, &t->port);
 	t->upstream = lbd_upstream_get(cf, 1, u.authority, 80);
-	return t->upstream == NULL ? -1 : 0;
+	return t->upstream == NULL ? -1 : lbd_conf_upstream_set(cf, t->upstream);
 }
 
 int

@@ -150,7 +150,7 @@ leasttime_done(struct lbd_upstream *up, struct lbd_server *s, const struct lbd_p
 	struct leasttime *g = lbd_balancer_data(up);
 
 	/* one that failed took at least as long as that */
-	if (r->outcome == LBD_PICK_FAILED)
+	if (lbd_pick_failed(r->outcome))
 		lbd_server_time_add(s, r->end_us);
 	else
 		lbd_server_time_add(s, g->conf->last_byte ? r->last_us : r->header_us);

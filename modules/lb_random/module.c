@@ -121,7 +121,7 @@ random_done(struct lbd_upstream *up, struct lbd_server *s, const struct lbd_pick
 
 	if (c == NULL || c->by < BY_HEADER)
 		return;
-	if (r->outcome == LBD_PICK_FAILED)
+	if (lbd_pick_failed(r->outcome))
 		lbd_server_time_add(s, r->end_us);
 	else
 		lbd_server_time_add(s, c->by == BY_HEADER ? r->header_us : r->last_us);

@@ -255,6 +255,11 @@ my @table = (
 		['two most', qr/"most" is no method; allowed are least_conn, least_time=header, least_time=last_byte/]],
 	['least_time', 'U', '', '', ['header', 'last_byte', 'header inflight', 'last_byte inflight'],
 		['connect', qr/"connect" is no time; allowed are header, last_byte/], ['header outflight', qr/unknown parameter "outflight"/]],
+	['outlier_detection', 'U', 'max_ejected=50', '', ['off', 'errors=5 statuses=429,500-599 gateway_errors=3 error_rate=50%',
+		'min_requests=10 latency=2.5 interval=5s eject_time=20s max_eject_time=100s max_ejected=30'],
+		['off errors=1', qr/"off" takes no parameters/], ['erors=1', qr/unknown parameter "erors=1".*did you mean "errors="/s],
+		['latency=0.5', qr/"0.5" is not a factor/], ['statuses=600', qr/"600" is no list of statuses/]],
+	['panic_threshold', 'U', '0', '', ['50', '12.5%'], ['101', qr/is not a percentage/]],
 	['no_live_action', 'U', 'last_resort', '', ['fail', 'last_resort'], ['maybe', qr/allowed are fail, last_resort/]],
 	['circuit_breaker', 'U', 'off', '', ['off', 'max_requests=10', 'max_pending=5 open=50 interval=5s half_open=3'],
 		['open=0', qr/allowed are 1 to 100/], ['open=101', qr/not a percentage/], ['max_requests=0', qr/allowed are 1 to/],
@@ -438,7 +443,7 @@ for (['location', qw(allow deny limit_req limit_conn limit_rate real_ip_header s
 	['http', qw(map geo split_clients limit_req_zone limit_conn_zone match)],
 	['main', qw(stream reload_inplace)],
 	['upstream', qw(sticky state servers_file upstream_init_addr health_check
-		outlier_detection keepalive_total ntlm)]) {
+		keepalive_total ntlm)]) {
 	my ($where, @names) = @$_;
 	my ($code, $out) = check($where => join ' ', map { "$_ x;" } @names);
 

@@ -50,6 +50,7 @@ my $gone = free_port();
 my $lbd = Lbd->new(workers => 1, conf => <<"EOT");
 http {
 	upstream gone { server 127.0.0.1:$gone max_fails=1 fail_timeout=300ms; server 127.0.0.1:$gone down; no_live_action fail; }
+	upstream none { server 127.0.0.1:$gone down; }
 	server {
 		listen 127.0.0.1:%%PORT_0%%;
 		location /kept/ { proxy_pass http://$a; }
@@ -59,6 +60,7 @@ http {
 		location /boundvar/ { proxy_pass http://$a; proxy_bind 127.0.0.\$arg_n; }
 		location /plain/ { proxy_pass http://$a; proxy_bind off; proxy_socket_keepalive on; proxy_socket_rcvbuf 64k;
 			proxy_socket_sndbuf 64k; }
+		location /none/ { proxy_pass http://none; }
 		location /gone/ { proxy_pass http://gone; }
 		location /wait/ { proxy_pass http://gone; proxy_next_upstream error no_live; proxy_next_upstream_tries 3; }
 	}
@@ -107,8 +109,9 @@ is http_get($port, '/plain/peer?x')->{body}, '127.0.0.1', 'off; other connection
 is http_get($port, '/bound/peer?x')->{body}, '127.0.0.9', 'nor the other way round';
 
 is http_get($port, '/gone/')->{status}, 502, 'nobody there';
-is http_get($port, '/gone/')->{status}, 502, 'nobody left';
-ok $lbd->wait_log(qr/no live servers in "gone"/), 'is logged';
+is http_get($port, '/gone/')->{status}, 502, 'the last one is asked all the same';
+is http_get($port, '/none/')->{status}, 502, 'nobody left';
+ok $lbd->wait_log(qr/no live servers in "none"/), 'is logged';
 my $back = backend(sub { my ($c) = @_; $c->request; $c->send(http_bytes(200, \@last, 'back')) }, port => $gone);
 is http_get($port, '/wait/')->{body}, 'back', 'no_live waits until somebody is back';
 

@@ -8,7 +8,7 @@
  *	lbd_pick_init(&pick, up, pool, subject);
  *	while ((s = lbd_pick_next(&pick)) != NULL) {      chosen, counted as in flight
  *		... try s ...
- *		lbd_pick_done(&pick, LBD_PICK_FAILED);    exactly once per chosen server
+ *		lbd_pick_done(&pick, LBD_PICK_RESET);     exactly once per chosen server
  *	}
  *
  * The core decides who is eligible (down, failed, max_conns, already tried), backups and last
@@ -43,18 +43,43 @@ struct lbd_server {
 	struct lbd_str written;
 };
 
-/* In shared memory; all fields atomic, written by the core except balancer's own words. */
+enum { LBD_REASON_MAX = 160 };
+
+/*
+ * In shared memory; all fields atomic, written by the core except balancer's own words.  Times are
+ * monotonic milliseconds, of one clock for all processes.
+ */
 struct lbd_server_state {
+	/* What each request looks at. */
 	LBD_ATOMIC(uint32_t) in_flight;   /* picks not yet done */
-	LBD_ATOMIC(uint32_t) fails;       /* in the current window */
-	LBD_ATOMIC(uint64_t) fail_at_ms;  /* monotonic time of the last failure */
-	LBD_ATOMIC(uint64_t) checked_ms;  /* last failure, or first choice after fail_timeout */
+	LBD_ATOMIC(uint32_t) health;      /* the core's: what it is, and why; core/net/health.h */
 	LBD_ATOMIC(uint64_t) requests, failures;
 	/*
 	 * The balancing method's; zero at first.  [0] is round robin's, to whom other methods turn
 	 * when they have no choice of their own; the rest is for one method to use as it likes.
 	 */
 	LBD_ATOMIC(int64_t) balancer[3];
+	LBD_ATOMIC(uint32_t) fails;       /* in the current window */
+	LBD_ATOMIC(uint32_t) errors;      /* in a row, as outlier_detection counts */
+	LBD_ATOMIC(uint64_t) fail_at_ms;  /* the last failure */
+
+	/* Looked at only where something is the matter. */
+	LBD_ATOMIC(uint64_t) checked_ms;  /* last failure, or first choice after fail_timeout */
+	LBD_ATOMIC(uint64_t) ejected_until_ms;
+	LBD_ATOMIC(uint64_t) eject_ms;    /* how long this ejection lasts; a look into it, too */
+	LBD_ATOMIC(uint64_t) restored_ms; /* the end of the last ejection */
+	LBD_ATOMIC(uint64_t) up_since_ms; /* slow start began */
+	LBD_ATOMIC(uint64_t) since_ms;    /* it is in this state; 0: from the beginning */
+	LBD_ATOMIC(uint32_t) ejections;   /* that make the next one longer */
+	LBD_ATOMIC(uint32_t) gateway_errors; /* in a row */
+	LBD_ATOMIC(uint32_t) reason_seq;  /* odd while the reason is being written */
+	LBD_ATOMIC(uint32_t) checks_failed;
+	LBD_ATOMIC(uint64_t) checks;
+	LBD_ATOMIC(uint64_t) reason[LBD_REASON_MAX / 8]; /* text, ends with a NUL */
+
+	/* Counted where outlier_detection asks for it; they only grow. */
+	LBD_ATOMIC(uint64_t) ended, bad;
+	LBD_ATOMIC(uint32_t) took[32];    /* answers by time taken, in half powers of two */
 };
 
 /* Why a pick ended. */
@@ -67,6 +92,12 @@ enum lbd_pick_outcome {
 	 * 403/404)
 	 */
 	LBD_PICK_UNCOUNTED,
+	/* Failures told apart; they count like LBD_PICK_FAILED. */
+	LBD_PICK_CONNECT,   /* no connection: pick.err */
+	LBD_PICK_TIMEOUT,   /* no connection, or no answer, in time */
+	LBD_PICK_RESET,     /* the connection ended before the answer did: pick.err */
+	LBD_PICK_INVALID,   /* what came is no answer */
+	LBD_PICK_STATUS,    /* pick.status is one that the caller counts as failure */
 };
 
 struct lbd_pick_wait; /* private: a place in a group's queue */
@@ -77,6 +108,12 @@ enum lbd_pick_mark {
 	LBD_PICK_HEADER,    /* the head of the answer has come */
 	LBD_PICK_TUNNEL,    /* what follows is a conversation: when it ends says nothing */
 };
+
+static inline bool
+lbd_pick_failed(enum lbd_pick_outcome o)
+{
+	return o != LBD_PICK_OK && o != LBD_PICK_UNCOUNTED;
+}
 
 struct lbd_pick {
 	struct lbd_upstream *upstream;  /* borrowed from conf */
@@ -107,6 +144,9 @@ struct lbd_pick {
 	int64_t connect_us, header_us;  /* after it; -1: not yet */
 	/* the method's own, zero at first: what it found out about subject is found out once */
 	uint64_t memo[2];
+	/* What lbd_pick_done() is told besides, set before it; 0 again after it. */
+	uint16_t status;                /* of the answer, passed on or not; 0: there was none */
+	int err;                        /* positive errno */
 };
 
 LBD_API void lbd_pick_init(struct lbd_pick *p, struct lbd_upstream *up, struct lbd_pool *pool,

@@ -321,6 +321,7 @@ one_that_fails_is_left_out(const char *method, unsigned n)
 	is_int(again, 0, "%s%u servers: not the one that failed", method, n);
 	atomic_fetch_sub(&state((unsigned)bad)->checked_ms, 10001);
 	atomic_fetch_sub(&state((unsigned)bad)->fail_at_ms, 10001);
+	atomic_fetch_sub(&state((unsigned)bad)->ejected_until_ms, 10001);
 	for (i = 0; i < 5 * n; i++)
 		again += pick_once(NULL) == bad;
 	ok(again >= 2, "%s%u servers: which comes back: %u", method, n, again);

@@ -148,6 +148,8 @@ make_older(struct lbd_upstream *up, unsigned i, uint64_t ms)
 {
 	atomic_fetch_sub(&state(up, i)->fail_at_ms, ms);
 	atomic_fetch_sub(&state(up, i)->checked_ms, ms);
+	if (atomic_load(&state(up, i)->health) & HEALTH_EJECTED)
+		atomic_fetch_sub(&state(up, i)->ejected_until_ms, ms);
 }
 
 /* --- reading --- */
@@ -469,20 +471,35 @@ knows_a_last_resort(void)
 	struct lbd_upstream *up = used[0];
 	struct lbd_pick p;
 
-	picks_are(up, 2, LBD_PICK_FAILED, "ab", "both fail");
+	picks_are(up, 4, LBD_PICK_FAILED, "abbb", "both fail: one of them is left");
+	is_int(state(up, 0)->health & HEALTH_EJECTED, HEALTH_EJECTED, "one is ejected");
+	is_int(state(up, 1)->health & HEALTH_HELD, HEALTH_HELD, "the other was to be");
+	lbd_pick_init(&p, up, pool, NULL);
+	ok(lbd_pick_next(&p) == &up->servers[1]->pub, "a request asks who is left");
+	lbd_pick_done(&p, LBD_PICK_FAILED);
+	ok(lbd_pick_next(&p) == &up->servers[0]->pub, "and then, once, who is not");
+	is_cstr(p.why, "last_resort", "why");
+	lbd_pick_done(&p, LBD_PICK_OK);
+	is_int(state(up, 0)->fails, 0, "which answers");
+	picks_are(up, 2, LBD_PICK_OK, "ba", "and is back at once");
+	config_destroy(&c);
+
+	c = load_group(A ";" B ";" C "; outlier_detection off;");
+	up = used[0];
+	picks_are(up, 4, LBD_PICK_FAILED, "abcc", "without a cap all but one may be ejected");
+	lbd_health_report(up, lbd_upstream_server(up, 2), LBD_VERDICT_FAIL, 1, LBD_STR("test"));
 	make_older(up, 1, 5);
 	lbd_pick_init(&p, up, pool, NULL);
 	ok(lbd_pick_next(&p) == &up->servers[1]->pub, "the one that failed longest ago");
-	is_cstr(p.why, "last_resort", "why");
 	lbd_pick_done(&p, LBD_PICK_FAILED);
 	ok(lbd_pick_next(&p) == NULL, "once");
-	picks_are(up, 1, LBD_PICK_OK, "a", "then the other, which answers");
-	is_int(state(up, 0)->fails, 0, "and is back at once");
-	picks_are(up, 2, LBD_PICK_OK, "aa", "...");
 	config_destroy(&c);
 
 	c = load_group(A ";" B "; no_live_action fail;");
-	picks_are(used[0], 4, LBD_PICK_FAILED, "ab--", "not when it is not wanted");
+	picks_are(used[0], 3, LBD_PICK_FAILED, "abb", "...");
+	lbd_health_report(used[0], lbd_upstream_server(used[0], 1), LBD_VERDICT_FAIL, 1,
+		LBD_STR("test"));
+	picks_are(used[0], 2, LBD_PICK_FAILED, "--", "not when it is not wanted");
 	config_destroy(&c);
 
 	c = load_group(A " down;" B " down;");
@@ -490,7 +507,7 @@ knows_a_last_resort(void)
 	config_destroy(&c);
 
 	c = load_group("server c.invalid;" A ";" B ";");
-	picks_are(used[0], 3, LBD_PICK_FAILED, "aba", "one without address is left out");
+	picks_are(used[0], 3, LBD_PICK_FAILED, "abb", "one without address is left out");
 	config_destroy(&c);
 }
 
