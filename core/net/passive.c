@@ -398,9 +398,9 @@ server_succeeded(const struct lbd_upstream *up, struct server *s, const struct s
 		return;
 	}
 	atomic_store_explicit(&st->fails, 0, memory_order_relaxed);
-	if (word & HEALTH_HELD)
-		atomic_fetch_and_explicit(&st->health, ~(uint32_t)HEALTH_HELD,
-			memory_order_relaxed);
+	if (word & HEALTH_HELD && atomic_fetch_and_explicit(&st->health, ~(uint32_t)HEALTH_HELD,
+		memory_order_relaxed) & HEALTH_HELD)
+		health_reason(s, "%s", "it answers again");
 }
 
 void

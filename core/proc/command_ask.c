@@ -18,7 +18,7 @@
 #include "core/os/sock.h"
 #include "core/proc/command.h"
 
-enum { REPLY_MAX = 4 << 20, BUSY_TRIES = 100, BUSY_WAIT_NS = 50 * 1000 * 1000, SEND_MS = 5000 };
+enum { REPLY_MAX = 64 << 20, BUSY_TRIES = 100, BUSY_WAIT_NS = 50 * 1000 * 1000, SEND_MS = 5000 };
 
 /* A full queue is a master that is busy for a moment. */
 static int

@@ -75,6 +75,7 @@ fill_status(struct status *s)
 	s->generation = master.generation;
 	s->engine = master.plan->engine;
 	s->process = process;
+	s->config = master.plan->config;
 }
 
 const struct ctl_calls master_calls = {

@@ -14,6 +14,7 @@
 #include "core/os/proc.h"
 #include "core/proc/board.h"
 #include "core/proc/status.h"
+#include "core/proc/status_private.h"
 
 /* One process with all that is known of it. */
 struct known {
@@ -155,27 +156,31 @@ status_json(struct json_writer *w, const struct status *s, const struct status_h
 	json_int(w, "reloads_failed", h->failed);
 	last_reload_json(w, h);
 	status_workers_json(w, s);
+	status_upstreams_json(w, s->config);
 }
 
 /* --- words --- */
 
-/* "3d 4h", "4h 5m", "5m 6s", "6s" */
-static void
-print_time(FILE *f, uint64_t ms)
+void
+status_print_time(FILE *f, int width, uint64_t ms)
 {
 	static const struct {
 		unsigned s;
 		char unit;
 	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
 	uint64_t s = ms / 1000;
+	char text[64];
 	size_t i = 0;
+	int n;
 
 	while (i < LBD_ARRAY_LEN(units) - 1 && s < units[i].s)
 		i++;
-	fprintf(f, "%" PRIu64 "%c", s / units[i].s, units[i].unit);
+	n = snprintf(text, sizeof(text), "%" PRIu64 "%c", s / units[i].s, units[i].unit);
 	s %= units[i].s;
 	if (i + 1 < LBD_ARRAY_LEN(units) && s >= units[i + 1].s)
-		fprintf(f, " %" PRIu64 "%c", s / units[i + 1].s, units[i + 1].unit);
+		snprintf(text + n, sizeof(text) - (size_t)n, " %" PRIu64 "%c", s / units[i + 1].s,
+			units[i + 1].unit);
+	fprintf(f, "%*s", width, text);
 }
 
 static void
@@ -230,7 +235,7 @@ print_history(FILE *f, const struct status_history *h)
 		return;
 	}
 	fprintf(f, "last reload: ");
-	print_time(f, now > h->last_ms ? now - h->last_ms : 0);
+	status_print_time(f, 0, now > h->last_ms ? now - h->last_ms : 0);
 	fprintf(f, " ago, %s: %s\n", h->last_ok ? "succeeded" : "FAILED", h->last_text);
 }
 
@@ -239,12 +244,13 @@ print_status(FILE *f, const struct status *s, const struct status_history *h)
 {
 	fprintf(f, "generation %u, %s, master process %d, up ", s->generation, s->state,
 		(int)getpid());
-	print_time(f, uptime_ms(h));
+	status_print_time(f, 0, uptime_ms(h));
 	fprintf(f, "\nlbd/%s, built by %s, engine %s%s\n", LBD_VERSION, LBD_COMPILER,
 		s->engine != NULL ? s->engine : "-",
 		is_replaced() ? "; the program on disk is another one by now" : "");
 	print_history(f, h);
 	print_workers(f, s);
+	status_upstreams_print(f, s->config);
 }
 
 /* What print writes, without its last line feed. */

@@ -11,6 +11,8 @@
 
 #include "core/base/json.h"
 
+struct config;
+
 /* One process. */
 struct status_process {
 	const char *role; /* "worker", "control" */
@@ -24,6 +26,7 @@ struct status {
 	const char *state;   /* "starting", "running", "reloading", "quitting", "stopping" */
 	unsigned generation; /* that serves */
 	const char *engine;
+	struct config *config; /* whose groups are told of; NULL: none */
 	/* process number i; false: there are no more.  Those that do not run have pid 0. */
 	bool (*process)(unsigned i, struct status_process *out);
 };
