@@ -32,11 +32,12 @@ key_make(const struct lbd_call_conf *conf, char *buf, struct lbd_str *key)
 	int n;
 
 	*key = conf->key;
-	if (conf->bind.n == 0 && !conf->socket_keepalive && conf->rcvbuf == 0 && conf->sndbuf == 0)
+	if (conf->bind.n == 0 && !conf->socket_keepalive && conf->rcvbuf == 0 &&
+	    conf->sndbuf == 0 && conf->port == 0)
 		return true;
-	n = snprintf(buf, KEY_MAX, "%.*s|%d%d|%d|%d|%.*s", LBD_FMT(conf->bind),
+	n = snprintf(buf, KEY_MAX, "%.*s|%d%d|%d|%d|%u|%.*s", LBD_FMT(conf->bind),
 		     conf->bind_transparent, conf->socket_keepalive, conf->rcvbuf, conf->sndbuf,
-		     LBD_FMT(conf->key));
+		     conf->port, LBD_FMT(conf->key));
 	*key = lbd_str(buf, (size_t)n);
 	return n > 0 && n < KEY_MAX;
 }
@@ -124,7 +125,7 @@ server_conn_connect(struct server_conn *sc, const struct lbd_call_conf *conf)
 		.sndbuf = conf->sndbuf,
 		.timeout_ms = conf->connect_timeout_ms,
 	};
-	struct addr local;
+	struct addr local, to;
 	int rc;
 
 	if (conf->bind.n > 0) {
@@ -135,7 +136,11 @@ server_conn_connect(struct server_conn *sc, const struct lbd_call_conf *conf)
 			return rc;
 		o.bind = &local;
 	}
-	return conn_connect(&sc->conn, &sc->idle.server->addr, &o);
+	if (conf->port == 0)
+		return conn_connect(&sc->conn, &sc->idle.server->addr, &o);
+	to = sc->idle.server->addr;
+	addr_set_port(&to, conf->port);
+	return conn_connect(&sc->conn, &to, &o);
 }
 
 struct server_conn *

@@ -228,8 +228,7 @@ EOT
 	'"resolve" is not supported yet; it is planned',
 	'"sticky" belongs to the module sticky, which is planned and not built into this lbd',
 	(map { "\"$_\" is planned and not built into this lbd" } qw(limit_req_zone map geo)),
-	(map { "\"$_->[0]\" belongs to the module $_->[1], which is planned and not built into this lbd" } ['stub_status', 'metrics'],
-		['health_check', 'health']));
+	'"stub_status" belongs to the module metrics, which is planned and not built into this lbd');
 
 says('TLS', <<'EOT',
 events { }

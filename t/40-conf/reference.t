@@ -259,6 +259,15 @@ my @table = (
 		'min_requests=10 latency=2.5 interval=5s eject_time=20s max_eject_time=100s max_ejected=30'],
 		['off errors=1', qr/"off" takes no parameters/], ['erors=1', qr/unknown parameter "erors=1".*did you mean "errors="/s],
 		['latency=0.5', qr/"0.5" is not a factor/], ['statuses=600', qr/"600" is no list of statuses/]],
+	['health_check', 'LU', '', 'list any', ['', 'interval=1s jitter=100ms fails=3 passes=2 uri=/a?b port=81 mandatory persistent',
+		'type=tcp timeout=1s', 'type=http keepalive_time=1m down_interval=10s fast_interval=1s mode=always', 'method=HEAD host=a.test header=X-A:b share=off'],
+		['interval=0', qr/allowed are 10ms to 4h/], ['fails=0', qr/allowed are 1 to 1000/], ['port=65536', qr/allowed are 1 to 65535/],
+		['uri=x', qr/is no URI to ask for/], ["'uri=/a b'", qr/is no URI to ask for/], ['persistent', qr/stands behind "mandatory"/],
+		['type=udp', qr/allowed are http and tcp/], ['type=grpc', qr/planned/], ['type=tls', qr/planned/], ['udp', qr/planned/],
+		['mode=idle', qr/planned/], ['mode=x', qr/allowed is always/], ['share=x', qr/planned/], ['grpc_status=12', qr/planned/],
+		['method=CONNECT', qr/no method for a check/], ["'method=A B'", qr/is no method/], ['header=Connection:x', qr/the check's own/],
+		['header=x', qr/is no header/], ["'host=a b'", qr/is no name of a host/], ['type=tcp uri=/', qr/of type tcp has no uri/],
+		['match=none', qr/there is no match "none"/], ['match=', qr/"match" needs a name/], ['intervall=1s', qr/did you mean "interval="/]],
 	['panic_threshold', 'U', '0', '', ['50', '12.5%'], ['101', qr/is not a percentage/]],
 	['no_live_action', 'U', 'last_resort', '', ['fail', 'last_resort'], ['maybe', qr/allowed are fail, last_resort/]],
 	['circuit_breaker', 'U', 'off', '', ['off', 'max_requests=10', 'max_pending=5 open=50 interval=5s half_open=3'],
@@ -280,6 +289,7 @@ my @table = (
 sub check {
 	my (%in) = @_;
 	my %t = map { $_ => $in{$_} // '' } @contexts;
+	my $pass = grep(/health_check/, values %in) ? 'proxy_pass http://u;' : '';
 	my $limit = $in{no_limit} ? '' : "limit_except GET { $t{limit_except} }";
 
 	spew("$dir/lbd.conf", <<"EOT");
@@ -292,7 +302,7 @@ http {
 		listen 127.0.0.1:$port;
 		$t{server}
 		if (\$uri) { $t{'if in server'} }
-		location / { $t{location} if (\$uri) { $t{'if in location'} } $limit }
+		location / { $pass $t{location} if (\$uri) { $t{'if in location'} } $limit }
 	}
 }
 EOT
@@ -320,7 +330,7 @@ my %told;
 	}
 }
 
-my %listed = map { $_ => 1 } qw(events http upstream location if limit_except types); # blocks: below
+my %listed = map { $_ => 1 } qw(events http upstream location if limit_except types match); # blocks: below
 for (@table) {
 	my ($name, $letters, $default, $kind, $good, @bad) = @$_;
 	my @where = map { $short{$_} } split //, $letters;
@@ -418,6 +428,20 @@ block({ location => 'limit_except GET { } limit_except POST { }' }, qr/"limit_ex
 block({ location => 'limit_except GET { return 200; }' }, qr/"return" is not allowed in "limit_except"/, no_limit => 1);
 block({ server => 'limit_except GET { }' }, qr/"limit_except" is not allowed in "server"/);
 block({ $_ => 'types { text/html html htm; }' }) for qw(http server location);
+block({ http => 'match a { status 200-299 304; status ! 250; header X-A; header ! X-B; header !X-C; header X-D = d; header X-E !~* "e$"; '
+	. 'body ~ "x{2}y"; body !~* z; drain status 404; drain header X-F; }' });
+block({ http => 'match a { }' }, qr/match "a" has no tests/);
+block({ http => 'match a { status 200; } match a { status 200; }' }, qr/match "a" is given twice/);
+for my $bad (['status', qr/"status" needs a status/], ['status !', qr/"status" needs a status/], ['status 99', qr/"99" is no status/],
+	['status 300-200', qr/"300-200" is no status/], ['header', qr/"header" needs a name/], ['header a b', qr/"header" needs a name/],
+	['header a b c', qr/"b" is no comparison; allowed are =, !=, ~/], ['header a ~ "("', qr/regular expression "\("/],
+	['body', qr/"body" needs ~ or !~/], ['body = x', qr/"=" is no comparison; allowed are ~/], ['body ~ "["', qr/regular expression "\["/],
+	['require $x', qr/"require" is not supported yet; it is planned/], ['drain', qr/unknown test "drain"/], ['drain status x', qr/"x" is no status/],
+	['statsu 200', qr/unknown test "statsu".*did you mean "status"/s]) {
+	block({ http => "match a { $bad->[0]; }" }, $bad->[1]);
+}
+block({ main => 'match a { status 200; }' }, qr/"match" is not allowed outside all blocks/);
+block({ location => 'health_check match=a; if ($uri) { proxy_pass http://v$uri; }', http => 'match a { status 200; }' });
 block({ main => 'types { }' }, qr/"types" is not allowed outside all blocks/);
 
 # what other modules will bring says which module
@@ -440,9 +464,9 @@ for my $module (sort keys %module) {
 }
 for (['location', qw(allow deny limit_req limit_conn limit_rate real_ip_header set_real_ip_from mirror_x proxy_protocol proxy_connection_drop
 		proxy_limit_rate proxy_force_ranges proxy_tunnel_close_delay proxy_request_dynamic proxy_bind_dynamic proxy_allow_upstream)],
-	['http', qw(map geo split_clients limit_req_zone limit_conn_zone match)],
+	['http', qw(map geo split_clients limit_req_zone limit_conn_zone)],
 	['main', qw(stream reload_inplace)],
-	['upstream', qw(sticky state servers_file upstream_init_addr health_check
+	['upstream', qw(sticky state servers_file upstream_init_addr
 		keepalive_total ntlm)]) {
 	my ($where, @names) = @$_;
 	my ($code, $out) = check($where => join ' ', map { "$_ x;" } @names);

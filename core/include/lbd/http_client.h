@@ -99,6 +99,7 @@ struct lbd_call_conf {
 	struct lbd_str bind;           /* "": any; literal address, with or without port */
 	bool bind_transparent;
 	bool socket_keepalive;
+	uint16_t port;                 /* of the server, instead of its own; 0: its own */
 	int rcvbuf, sndbuf;            /* 0: the system's */
 	struct lbd_str key;            /* distinguishes connections further; may be empty */
 };
