@@ -16,6 +16,8 @@
 #include "core/net/upstream_private.h"
 #include "core/os/clock.h"
 
+enum { FORGET_MS = 1000, FORGET_AGAIN_MS = 10 * 1000 };
+
 /* --- while configuring --- */
 
 int
@@ -175,6 +177,33 @@ watch_start(struct lbd_upstream *up, struct loop *loop)
 	return 0;
 }
 
+/*
+ * Verdicts of groups that are checked no more.  Not at once: the generation before may check them
+ * still, and it may be the one that stays.
+ */
+static struct {
+	struct timer timer;
+	struct config *config; /* borrowed; NULL: not started */
+	bool again;
+} forgetting;
+
+static void
+forget_group(void *arg, struct lbd_upstream *up)
+{
+	(void)arg;
+	upstream_refresh(up);
+	health_forget_verdicts(up, clock_ms());
+}
+
+static void
+on_forget(struct loop *loop, struct timer *t)
+{
+	upstreams_each(forgetting.config, forget_group, NULL);
+	if (!forgetting.again)
+		timer_set(loop, t, FORGET_AGAIN_MS);
+	forgetting.again = true;
+}
+
 int
 upstreams_control_start(struct config *c, struct loop *loop)
 {
@@ -184,10 +213,12 @@ upstreams_control_start(struct config *c, struct loop *loop)
 
 	if (net == NULL)
 		return -ENOMEM;
+	forgetting.config = c;
+	timer_init(&forgetting.timer, on_forget);
+	timer_set(loop, &forgetting.timer, FORGET_MS);
 	LBD_LIST_EACH(p, tmp, &net->upstreams) {
 		struct upstream_private *g = LBD_LIST_ITEM(p, struct upstream_private, link);
 
-		health_forget_verdicts(g->up, clock_ms());
 		health_review(g->up);
 		rc = outlier_has_interval(&g->conf->outlier) ? watch_start(g->up, loop) : 0;
 		if (rc < 0)
@@ -199,6 +230,8 @@ upstreams_control_start(struct config *c, struct loop *loop)
 void
 upstreams_control_stop(struct loop *loop)
 {
+	if (forgetting.config != NULL)
+		timer_fini(loop, &forgetting.timer);
 	while (watches != NULL) {
 		struct watch *w = watches;
 

@@ -4,6 +4,8 @@
 #
 #	use Lbd::Control;
 #	my $r = control_ask($lbd, { verb => 'status' });   # a hash
+#	my $s = control_server($lbd, 'api', '127.0.0.1:80'); # what the status says of a server
+#	wait_server($lbd, 'api', '127.0.0.1:80', 'unhealthy'); # ... when it is in that state
 #	my $text = control_raw($lbd->dir . '/logs/lbd.sock', "{}\n");
 
 package Lbd::Control;
@@ -20,7 +22,8 @@ use Time::HiRes qw(time);
 
 use Lbd::Util;
 
-our @EXPORT = qw(control_path control_connect control_line control_raw control_ask json_decode);
+our @EXPORT = qw(control_path control_connect control_line control_raw control_ask control_server wait_server
+	json_decode);
 
 sub control_path { return $_[0]->dir . '/logs/lbd.sock' }
 
@@ -66,6 +69,26 @@ sub control_ask {
 	my $reply = control_raw(control_path($lbd), JSON::PP->new->utf8->encode($request) . "\n");
 
 	return json_decode($reply // '');
+}
+
+# A server of a group; the address may be left out where there is but one.
+sub control_server {
+	my ($lbd, $group, $address) = @_;
+	my ($g) = grep { $_->{name} eq $group } @{ control_ask($lbd, { verb => 'status' })->{upstreams} // [] };
+
+	return (grep { !defined $address || $_->{address} eq $address } @{ $g->{servers} // [] })[0];
+}
+
+# Waits for a state (and a reason like that); the server as it is then or in the end.
+sub wait_server {
+	my ($lbd, $group, $address, $state, $reason) = @_;
+	my $s;
+
+	Lbd::Util::wait_for(sub {
+		$s = control_server($lbd, $group, $address);
+		return $s && $s->{state} eq $state && (!defined $reason || $s->{reason} =~ $reason);
+	});
+	return $s // {};
 }
 
 1;
