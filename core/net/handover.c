@@ -329,6 +329,8 @@ has_room(void)
 		n++;
 	for (unsigned i = 0; i < n; i++)
 		fd_close(&fds[i]);
+	if (n < HANDOVER_FDS)
+		(void)conn_slots_reclaim();
 	return n == HANDOVER_FDS;
 }
 

@@ -43,6 +43,12 @@ slots_free(void)
 	return in_use < max_slots ? max_slots - in_use : 0;
 }
 
+bool
+conn_slots_reclaim(void)
+{
+	return idle_reclaim() || (on_reclaim != NULL && on_reclaim());
+}
+
 void
 conn_slots_check(void)
 {
@@ -68,7 +74,7 @@ conn_slots_on_reclaim(bool (*fn)(void))
 bool
 conn_slot_take(void)
 {
-	if (slots_free() == 0 && !idle_reclaim() && (on_reclaim == NULL || !on_reclaim())) {
+	if (slots_free() == 0 && !conn_slots_reclaim()) {
 		say_full(true);
 		return false;
 	}
@@ -102,7 +108,7 @@ bool
 conn_slots_make_room(unsigned n)
 {
 	while (slots_free() < n)
-		if (!idle_reclaim() && (on_reclaim == NULL || !on_reclaim()))
+		if (!conn_slots_reclaim())
 			return false;
 	return true;
 }

@@ -166,6 +166,8 @@ unsigned conn_slots_used(void);
  * sooner or later.
  */
 bool conn_slots_make_room(unsigned n);
+/* Some idle ones give way now, because something else than slots is short.  False: none did. */
+bool conn_slots_reclaim(void);
 /*
  * fn closes idle connections of another kind, promises their slots, and says whether there were
  * any.

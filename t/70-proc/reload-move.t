@@ -21,6 +21,7 @@ my $origin = http_backend(sub {
 	$b->note("asked $q->{target}");
 	# answers when a file of that name is there
 	wait_for(sub { -e "$gates/$1" }) if $q->{target} =~ m{/held/(\w+)};
+	return [200, [], 'b' x 6_000_000] if $q->{target} =~ m{^/big};
 	return [200, [], "origin $q->{target}"];
 });
 
@@ -30,6 +31,7 @@ sub site {
 
 	return <<"EOT";
 worker_processes @{[ $o{workers} // 1 ]};
+@{[ $o{main} // '' ]}
 events { %%USE%% @{[ $o{events} // '' ]} }
 http {
 	keepalive_min_timeout @{[ $o{min} // '30s' ]};
@@ -38,6 +40,7 @@ http {
 	server {
 		listen 127.0.0.1:$port;
 		location / { return 200 "$name \$connection \$connection_requests \$pid \$request_uri"; }
+		location /big/ { proxy_pass http://127.0.0.1:@{[ $origin->port ]}; }
 		location /held/ { proxy_pass http://127.0.0.1:@{[ $origin->port ]}; proxy_read_timeout 60s; }
 	}
 }
@@ -134,6 +137,25 @@ subtest 'requests in flight, pipelined, in pieces' => sub {
 	$lbd->stop;
 };
 
+subtest 'long answers' => sub {
+	my $lbd = Lbd->new(conf => site('old'));
+	my @c = map { Lbd::Client->new($lbd->port) } 1 .. 4;
+
+	for my $c (@c) {
+		ask($c, '/big/x');
+		ok($c->until(sub { length $c->{buf} > 1000 }), 'an answer has begun');
+	}
+	$c[3]->send("GET /after HTTP/1.1\r\nHost: a\r\n\r\n");
+	$lbd->configure(site('new'));
+	is($lbd->reload, 1, 'a reload');
+	ok(!$lbd->is_drained, 'they have their worker');
+	is(length $_->response->{body}, 6_000_000, 'all of it') for @c;
+	is_deeply([(answer($c[3]))[0, 2]], ['new', 2], 'the next request, which was there already');
+	ok(wait_for(sub { $lbd->is_drained }), 'the connections go on without having asked');
+	is((asked($_, '/y'))[0], 'new', 'and can ask') for @c;
+	$lbd->stop;
+};
+
 subtest 'a head that never comes' => sub {
 	my $lbd = Lbd->new(conf => site('old', header => '2s'));
 	my ($begun, $silent) = map { Lbd::Client->new($lbd->port) } 1 .. 2;
@@ -222,31 +244,37 @@ subtest 'bytes that come while it moves' => sub {
 	$lbd->stop;
 };
 
-subtest 'no room' => sub {
-	my $lbd = Lbd->new(conf => site('old'));
-	my @held = map { Lbd::Client->new($lbd->port) } 1 .. 20;
-	my @idle = map { Lbd::Client->new($lbd->port) } 1 .. 200;
+my $room = 0;
+for ([connections => events => 'worker_connections 24;'], [descriptors => main => 'worker_rlimit_nofile 48;']) {
+	my ($what, @small) = @$_;
+	subtest "no room: $what" => sub {
+		my $lbd = Lbd->new(conf => site('old'));
+		my @held = map { Lbd::Client->new($lbd->port) } 1 .. 10;
+		my @idle = map { Lbd::Client->new($lbd->port) } 1 .. 200;
+		my $gate = 'room' . ++$room;
 
-	asked($_, '/x') for @idle;
-	$lbd->configure(site('small', events => 'worker_connections 24;', min => '1s'));
-	ask($_, '/held/room') for @held[0 .. 9];
-	is($lbd->reload, 1, 'a reload');
-	ok(wait_for(sub { counted($lbd, 'moved_in') > 10 }), 'some come');
-	# those that are idle for long give way to others, as for new connections; nobody is reset
-	my %end = (answered => 0, closed => 0);
-	for my $c (@idle) {
-		ask($c, '/y');
-		my $r = $c->response;
-		$end{$r->{status} == 200 ? 'answered' : !$c->{error} || $c->{error} eq 'reset' ? 'closed' : $c->{error}}++;
-		$c->close;
-	}
-	is($end{answered} + $end{closed}, 200, "everybody is heard: $end{answered} answered, $end{closed} closed");
-	spew("$gates/room", '');
-	is($_->response->{body}, 'origin /held/room', 'what was in flight is answered') for @held[0 .. 9];
-	$_->close for @held;
-	ok(wait_for(sub { $lbd->is_drained }), 'the older generation ends');
-	$lbd->stop;
-};
+		asked($_, '/x') for @idle;
+		$lbd->configure(site('small', @small, min => '1s'));
+		ask($_, "/held/$gate") for @held;
+		is($lbd->reload, 1, 'a reload');
+		ok(wait_for(sub { counted($lbd, 'moved_in') > 10 }), 'some come');
+		# those that are idle for long give way to others, as for new connections
+		my %end = (answered => 0, closed => 0);
+		for my $c (@idle) {
+			ask($c, '/y');
+			my $r = $c->response;
+			$end{$r->{status} == 200 ? 'answered' : $c->{ended} ? 'closed' : 'in vain'}++;
+			$c->close;
+		}
+		is($end{answered} + $end{closed}, 200, "everybody is heard: $end{answered} answered, $end{closed} closed");
+		cmp_ok($end{answered}, '>', 10, 'some get an answer');
+		spew("$gates/$gate", '');
+		is($_->response->{body}, "origin /held/$gate", 'what was in flight is answered') for @held;
+		$_->close for @held;
+		ok(wait_for(sub { $lbd->is_drained }), 'the older generation ends');
+		$lbd->stop;
+	};
+}
 
 subtest 'a worker of the next generation dies' => sub {
 	my $lbd = Lbd->new(conf => site('old'), allow => [qr/exited on signal 9/]);
