@@ -144,22 +144,27 @@ client_move_on(struct client *cl)
 	return false;
 }
 
-/* Silent ones, as many as may be prepared just now. */
+/*
+ * Silent ones, as many as may be prepared just now.  Whoever was looked at goes to the end of the
+ * list, so that the next scan goes on where this one stops.
+ */
 static void
 on_scan(struct loop *loop, struct deferred *d)
 {
-	struct lbd_list *l, *tmp;
+	unsigned left = client_counts.active;
 
 	(void)loop;
 	(void)d;
 	more_to_scan = false;
-	LBD_LIST_EACH(l, tmp, &clients) {
-		struct client *cl = LBD_LIST_ITEM(l, struct client, link);
+	while (left-- > 0) {
+		struct client *cl = LBD_LIST_ITEM(clients.next, struct client, link);
 
 		if (preparing >= AT_ONCE) {
 			more_to_scan = true;
 			return;
 		}
+		lbd_list_remove(&cl->link);
+		lbd_list_add_tail(&clients, &cl->link);
 		if (!cl->moving && client_move(cl) && !cl->attached && !client_move_on(cl))
 			return;
 	}
@@ -169,9 +174,13 @@ on_scan(struct loop *loop, struct deferred *d)
 static void
 look(void)
 {
+	static unsigned seen;
+
 	if (!clients_retiring)
 		return;
-	clients_let_go();
+	if (seen != handover_turns())
+		clients_let_go();
+	seen = handover_turns();
 	on_scan(conn_loop, &scan);
 }
 

@@ -63,6 +63,7 @@ static struct {
 	bool stuck;                /* ... which takes long */
 	bool ending;               /* poll's end is waited for */
 	bool stopping;             /* and then nothing is to be left */
+	unsigned turns;            /* see handover_turns() */
 } out = { .file = { .fd = -1 }, .next = -1 };
 
 static struct {
@@ -141,6 +142,12 @@ handover_is_open(const char *kind, struct lbd_str listener)
 	return false;
 }
 
+unsigned
+handover_turns(void)
+{
+	return out.turns;
+}
+
 /* --- sending --- */
 
 static void
@@ -157,6 +164,7 @@ static void
 out_unblock(void)
 {
 	timer_stop(&out.stuck_at);
+	out.turns += out.stuck;
 	out.blocked = out.stuck = false;
 	loop_defer(out.loop, &out.look);
 }
@@ -166,6 +174,7 @@ out_use(int fd)
 {
 	file_init(&out.file, fd);
 	out.ending = false;
+	out.turns++;
 	out_unblock();
 }
 
@@ -174,6 +183,7 @@ static void
 out_end(void)
 {
 	timer_stop(&out.starved);
+	out.turns++;
 	if (op_in_flight(&out.poll)) {
 		out.ending = true;
 		op_cancel(out.loop, &out.poll);
@@ -214,6 +224,7 @@ on_stuck(struct loop *loop, struct timer *t)
 {
 	(void)t;
 	out.stuck = true;
+	out.turns++;
 	lbd_log(lbd_log_process(), LBD_LOG_INFO, 0,
 		"the next generation has no room for connections");
 	loop_defer(loop, &out.look);

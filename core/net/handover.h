@@ -81,6 +81,8 @@ const struct handover_kind *handover_kind_at(unsigned i); /* NULL: no more */
 
 /* Connections of this kind, which came in at this listener (its name), are taken just now. */
 bool handover_is_open(const char *kind, struct lbd_str listener);
+/* Another number whenever handover_is_open() may say something else than before. */
+unsigned handover_turns(void);
 
 /*
  * One message is written at a time.  Failures are kept and told by handover_send().  The same name

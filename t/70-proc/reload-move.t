@@ -27,7 +27,6 @@ my $origin = http_backend(sub {
 
 sub site {
 	my ($name, %o) = @_;
-	my $port = $o{port} // '%%PORT_0%%';
 
 	return <<"EOT";
 worker_processes @{[ $o{workers} // 1 ]};
@@ -38,7 +37,8 @@ http {
 	keepalive_requests 100000;
 	client_header_timeout @{[ $o{header} // '60s' ]};
 	server {
-		listen 127.0.0.1:$port;
+		listen 127.0.0.1:%%PORT_0%%;
+		@{[ $o{listen} // '' ]}
 		location / { return 200 "$name \$connection \$connection_requests \$pid \$request_uri"; }
 		location /big/ { proxy_pass http://127.0.0.1:@{[ $origin->port ]}; }
 		location /held/ { proxy_pass http://127.0.0.1:@{[ $origin->port ]}; proxy_read_timeout 60s; }
@@ -166,6 +166,26 @@ subtest 'a head that never comes' => sub {
 	}
 	is($begun->response->{status}, 408, 'what has begun is timed out');
 	ok($silent->is_ended, 'what has not is closed');
+	$lbd->stop;
+};
+
+subtest 'other addresses' => sub {
+	my $listen = "listen unix:$gates/sock; listen [::1]:%%PORT_1%%;";
+	my $lbd = Lbd->new(conf => site('old', listen => $listen));
+	my @c = map { Lbd::Client->new($_) } "unix:$gates/sock", '[::1]:' . $lbd->port(1);
+	my @number = map { (asked($_, '/x'))[1] } @c;
+
+	$lbd->configure(site('new', listen => $listen));
+	is($lbd->reload, 1, 'a reload');
+	is_deeply([(asked($c[$_], '/y'))[0 .. 2]], ['new', $number[$_], 2], 'goes on') for 0, 1;
+	$lbd->configure(site('newer', listen => $listen =~ s/unix:\S+ listen //r));
+	is($lbd->reload, 1, 'a reload without the one');
+	ask($c[0], '/z');
+	my $r = $c[0]->response;
+	is(($r->{body} =~ /^(\w+) /)[0], 'new', 'whose connection stays behind');
+	is(header($r, 'Connection'), 'close', 'for a last request');
+	is((asked($c[1], '/z'))[0], 'newer', 'the other goes on');
+	ok(wait_for(sub { $lbd->is_drained }), 'no older generation is left');
 	$lbd->stop;
 };
 
