@@ -320,6 +320,28 @@ subtest 'a worker of the next generation dies' => sub {
 	$lbd->stop;
 };
 
+subtest 'a worker dies before it takes what was sent' => sub {
+	my $lbd = Lbd->new(conf => site('old'), allow => [qr/exited on signal 9/]);
+	my $c = Lbd::Client->new($lbd->port);
+	my ($name, $number, $requests, $old) = asked($c, '/x');
+
+	ask($c, '/held/queue');
+	ok(wait_for(sub { grep { /queue/ } $origin->notes }), 'a request in flight');
+	$lbd->configure(site('new'));
+	is($lbd->reload, 1, 'a reload');
+	my ($new) = grep { $_ != $old } $lbd->workers;
+	$lbd->signal('STOP', $new);
+	spew("$gates/queue", '');
+	is($c->response->{body}, 'origin /held/queue', 'it is answered');
+	ok(wait_for(sub { !is_alive($old) }), 'its worker has nothing left');
+	ask($c, '/y');
+	$lbd->signal('KILL', $new);
+	my @a = answer($c);
+	is_deeply([@a[0 .. 2]], ['new', $number, 3], 'the next request is answered by another');
+	isnt($a[3], $new, 'worker, started again');
+	$lbd->stop;
+};
+
 subtest 'a reload that fails' => sub {
 	my $lbd = Lbd->new(conf => site('old'), allow => [qr/reload/]);
 	my $c = Lbd::Client->new($lbd->port);

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 #
 # Clients with kept-alive and with short connections, while lbd reloads again and again, with more and
-# fewer workers and another text: every request gets its own answer, nobody is reset or refused.  Then a
-# storm of signals: one more reload after the one that runs, and nothing is left over.
+# fewer workers and another text: every request gets its own answer, nobody is reset or refused, and who is
+# kept alive is so until the end.  Then a storm of signals: one more reload after the one that runs, and
+# nothing is left over.
 
 use strict;
 use warnings;
@@ -61,7 +62,10 @@ sub client {
 			push @bad, "request $done: $r->{status} \"$r->{body}\" " . ($c->{error} // '');
 			last;
 		}
-		undef $c if ($r->{headers}{connection}[0] // '') eq 'close';
+		if (($r->{headers}{connection}[0] // '') eq 'close') {
+			push @bad, "request $done is to be the last" if $keep;
+			undef $c;
+		}
 		sleep 0.001;
 	}
 	spew("$dir/client-$id", join "\n", $done, @bad);
