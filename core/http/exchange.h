@@ -17,7 +17,7 @@
 #include "core/http/framing.h"
 #include "core/http/h1_chunk.h"
 #include "core/http/http.h"
-#include "core/net/conn.h"
+#include "core/net/tunnel.h"
 
 struct step;
 

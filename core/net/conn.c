@@ -602,6 +602,12 @@ conn_count(struct conn *c)
 	conn_flag(c, CONN_COUNTED, 0);
 }
 
+void
+conn_init_ended(struct conn *c)
+{
+	conn_flag(c, CONN_EOF, 0);
+}
+
 uint64_t
 conn_acked(const struct conn *c)
 {

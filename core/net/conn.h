@@ -141,6 +141,8 @@ extern struct loop *conn_loop;
 void conn_init(struct conn *c, struct loop *loop, int fd, const struct conn_handler *h);
 /* c is the member before a struct conn_counts (zeroed), which is kept from now on. */
 void conn_count(struct conn *c);
+/* The peer had finished sending before c was made, of a descriptor that another process had. */
+void conn_init_ended(struct conn *c);
 
 void conn_read_start(struct conn *c);
 void conn_read_stop(struct conn *c);
@@ -281,27 +283,5 @@ int conn_connect(struct conn *c, const struct addr *to, const struct connect_opt
 /* Peer's and own address from the kernel; 0 or -errno. */
 int conn_peer(const struct conn *c, struct addr *out);
 int conn_local(const struct conn *c, struct addr *out);
-
-/*
- * Splices two connections together: everything received on one is sent on the other, half-closes
- * are passed on, back-pressure by high/low marks.  From the call on both belong to the tunnel;
- * done(arg, ...) runs once, when both directions ended, failed, or idle_ms passed without a byte;
- * then the tunnel has closed both (their own handlers' closed() run as always) and *t is no more.
- * pending bytes already read from either side are given with the call (taken).  A side that failed
- * takes the other with it: what was received before is still sent, then a reset follows where the
- * peer has everything, else an ordinary end.  0 or -ENOMEM (nothing changed).
- */
-struct tunnel;
-struct tunnel_conf {
-	uint64_t idle_ms;            /* 0: for ever */
-	size_t high;                 /* bytes queued per direction; 0: 64 KB */
-	/* err: 0, ETIMEDOUT, or what ended the first side that failed.  From the loop. */
-	void (*done)(void *arg, uint64_t to_server, uint64_t to_client, int err);
-	void *arg;
-};
-int tunnel_start(struct tunnel **t, struct conn *client, struct conn *server,
-		 struct lbd_chain *to_server, struct lbd_chain *to_client,
-		 const struct tunnel_conf *conf);
-void tunnel_stop(struct tunnel **t); /* closes both; done() is not called */
 
 #endif

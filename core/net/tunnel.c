@@ -19,32 +19,10 @@
 #include <sys/ioctl.h>
 
 #include "core/base/fail.h"
-#include "core/net/conn.h"
+#include "core/net/tunnel_private.h"
 
 #define HIGH_DEFAULT ((size_t)64 * 1024)
 #define SMALL_PIECE 1024
-
-struct side {
-	struct tunnel *tunnel;
-	struct side *other;
-	struct conn *conn;                 /* NULL: closed() came */
-	const struct conn_handler *own;    /* conn's handler before and after */
-	uint64_t bytes;                    /* received here, pending ones included */
-	uint64_t acked;                    /* of conn, when last looked at */
-	bool ended;                        /* no more bytes will come from here */
-	bool whole;                        /* ... and the peer said so */
-	bool broken;                       /* takes no more bytes */
-};
-
-struct tunnel {
-	struct side client, server;
-	struct tunnel_conf conf;
-	struct loop *loop;
-	struct timer idle;
-	struct deferred check;
-	int err;                           /* of the first side that failed */
-	bool stopped;                      /* closing both; done() was called or never will be */
-};
 
 /* --- the end --- */
 
@@ -58,7 +36,7 @@ has_everything(const struct conn *c)
 }
 
 static void
-side_close(struct side *s)
+side_close(struct tunnel_side *s)
 {
 	if (s->conn == NULL)
 		return;
@@ -77,6 +55,7 @@ tunnel_close(struct tunnel *t)
 	t->stopped = true;
 	timer_fini(t->loop, &t->idle);
 	loop_undefer(&t->check);
+	tunnel_move_fini(t);
 	side_close(&t->client);
 	side_close(&t->server);
 }
@@ -91,7 +70,7 @@ tunnel_end(struct tunnel *t)
 }
 
 static void
-side_failed(struct side *s, int err)
+side_failed(struct tunnel_side *s, int err)
 {
 	if (s->tunnel->err == 0)
 		s->tunnel->err = err;
@@ -100,7 +79,7 @@ side_failed(struct side *s, int err)
 static void
 side_closed(struct conn *c)
 {
-	struct side *s = c->guest;
+	struct tunnel_side *s = c->guest;
 	struct tunnel *t = s->tunnel;
 
 	s->conn = NULL;
@@ -119,7 +98,7 @@ side_closed(struct conn *c)
 
 /* Everything that came from s is with the kernel, and no more follows. */
 static bool
-direction_is_over(const struct side *s)
+direction_is_over(const struct tunnel_side *s)
 {
 	return s->other->broken ||
 	       (s->ended && conn_queued(s->other->conn) == 0 &&
@@ -136,13 +115,14 @@ tunnel_check(struct tunnel *t)
 static void
 tunnel_touch(struct tunnel *t)
 {
+	t->touched_ms = loop_now(t->loop);
 	if (t->conf.idle_ms > 0 && !t->stopped)
 		timer_set(t->loop, &t->idle, t->conf.idle_ms);
 }
 
 /* Room on the other side? */
-static void
-side_pace(struct side *s)
+void
+tunnel_pace(struct tunnel_side *s)
 {
 	if (s->ended)
 		return;
@@ -152,15 +132,27 @@ side_pace(struct side *s)
 		conn_read_start(s->conn);
 }
 
+/* The tunnel is about to be held. */
+static void
+side_keep(struct tunnel_side *s, struct lbd_buf *b, char *p, size_t n)
+{
+	if (lbd_chain_add_buf(&s->kept, b, p, n))
+		return;
+	side_failed(s, ENOMEM);
+	tunnel_end(s->tunnel);
+}
+
 static void
 side_received(struct conn *c, struct lbd_buf *b, char *p, size_t n)
 {
-	struct side *s = c->guest;
+	struct tunnel_side *s = c->guest;
 	struct conn *to = s->other->conn;
 
 	tunnel_touch(s->tunnel);
 	s->bytes += n;
-	if (!s->other->broken) {
+	if (tunnel_keeps(s->tunnel)) {
+		side_keep(s, b, p, n);
+	} else if (!s->other->broken) {
 		/* without memory send_failed() follows */
 		if (n <= SMALL_PIECE && conn_queued(to) > 0)
 			(void)lbd_chain_add_copy(conn_out(to), lbd_str(p, n));
@@ -178,7 +170,7 @@ side_received(struct conn *c, struct lbd_buf *b, char *p, size_t n)
  * other.
  */
 static void
-side_cut(struct side *s)
+side_cut(struct tunnel_side *s)
 {
 	struct conn *to = s->other->conn;
 
@@ -193,28 +185,41 @@ side_cut(struct side *s)
 static void
 side_ended(struct conn *c, int err)
 {
-	struct side *s = c->guest;
+	struct tunnel_side *s = c->guest;
 
 	s->ended = true;
 	s->whole = err == 0;
-	if (err == 0) {
-		conn_shutdown(s->other->conn);
-	} else {
+	if (err != 0) {
 		side_failed(s, err);
+		tunnel_move_forget(s->tunnel);
 		side_cut(s);
+	} else if (!tunnel_keeps(s->tunnel)) {
+		conn_shutdown(s->other->conn);
 	}
+	tunnel_move_event(s->tunnel);
 	tunnel_check(s->tunnel);
 }
 
 static void
 side_drained(struct conn *c)
 {
-	struct side *s = c->guest;
+	struct tunnel_side *s = c->guest;
 
 	tunnel_touch(s->tunnel);
 	tunnel_check(s->tunnel);
-	if (!s->tunnel->stopped)
-		side_pace(s->other);
+	if (s->tunnel->stopped)
+		return;
+	tunnel_pace(s->other);
+	tunnel_move_event(s->tunnel);
+}
+
+/* A receive has ended. */
+static void
+side_lent(struct conn *c)
+{
+	struct tunnel_side *s = c->guest;
+
+	tunnel_move_event(s->tunnel);
 }
 
 /*
@@ -223,16 +228,17 @@ side_drained(struct conn *c)
 static void
 side_send_failed(struct conn *c, int err)
 {
-	struct side *s = c->guest;
+	struct tunnel_side *s = c->guest;
 
 	s->broken = true;
 	side_failed(s, err);
+	tunnel_move_forget(s->tunnel);
 	if (err == ENOMEM || err == ENOBUFS) { /* it is well, and would wait for what is lost */
 		tunnel_end(s->tunnel);
 		return;
 	}
-	side_pace(s->other);
-	side_pace(s);
+	tunnel_pace(s->other);
+	tunnel_pace(s);
 	tunnel_check(s->tunnel);
 }
 
@@ -242,13 +248,14 @@ static const struct conn_handler tunnel_handler = {
 	.ended = side_ended,
 	.drained = side_drained,
 	.send_failed = side_send_failed,
+	.lent = side_lent,
 	.closed = side_closed,
 };
 
 /* --- time --- */
 
 static bool
-side_moved(struct side *s)
+side_moved(struct tunnel_side *s)
 {
 	uint64_t acked = conn_acked(s->conn);
 	bool moved = acked != s->acked && conn_queued(s->conn) > 0;
@@ -278,7 +285,7 @@ tunnel_idle(struct loop *loop, struct timer *timer)
 /* --- start and stop --- */
 
 static void
-side_init(struct side *s, struct tunnel *t, struct conn *c, struct lbd_chain *pending)
+side_init(struct tunnel_side *s, struct tunnel *t, struct conn *c, struct lbd_chain *pending)
 {
 	s->tunnel = t;
 	s->conn = c;
@@ -287,7 +294,8 @@ side_init(struct side *s, struct tunnel *t, struct conn *c, struct lbd_chain *pe
 	s->ended = c->flags & CONN_EOF;
 	s->whole = s->ended && !(c->flags & CONN_DEAD);
 	s->broken = c->flags & (CONN_DEAD | CONN_SEND_FAILED);
-	s->bytes = pending->n;
+	s->bytes += pending->n;
+	s->kept = (struct lbd_chain)LBD_CHAIN_INIT;
 	if (s->broken)
 		side_failed(s, c->err != 0 ? c->err : ECONNRESET);
 	c->guest = s;
@@ -298,7 +306,7 @@ side_init(struct side *s, struct tunnel *t, struct conn *c, struct lbd_chain *pe
 
 /* Goes on with what was so before the tunnel began: pending bytes, ends. */
 static void
-side_start(struct side *s, struct lbd_chain *pending)
+side_start(struct tunnel_side *s, struct lbd_chain *pending)
 {
 	struct conn *to = s->other->conn;
 
@@ -310,15 +318,32 @@ side_start(struct side *s, struct lbd_chain *pending)
 		conn_shutdown(to);
 	else if (s->ended)
 		side_cut(s);
-	side_pace(s);
+	tunnel_pace(s);
 }
 
-/* What had ended before the tunnel began will not tell again. */
 static void
-tunnel_started(struct loop *loop, struct deferred *d)
+tunnel_check_deferred(struct loop *loop, struct deferred *d)
 {
 	(void)loop;
 	tunnel_check(LBD_CONTAINER(d, struct tunnel, check));
+}
+
+/* What had ended before the tunnel began, or while it was held, will not tell again. */
+void
+tunnel_check_later(struct tunnel *t)
+{
+	loop_defer(t->loop, &t->check);
+}
+
+/* It has been silent already. */
+static void
+tunnel_count_silence(struct tunnel *t, uint64_t ms)
+{
+	uint64_t now = loop_now(t->loop);
+
+	t->touched_ms = now - LBD_MIN(ms, now);
+	if (t->conf.idle_ms > 0)
+		timer_set(t->loop, &t->idle, ms < t->conf.idle_ms ? t->conf.idle_ms - ms : 1);
 }
 
 int
@@ -336,15 +361,20 @@ tunnel_start(struct tunnel **out, struct conn *client, struct conn *server,
 		t->conf.high = HIGH_DEFAULT;
 	t->loop = conn_loop;
 	timer_init(&t->idle, tunnel_idle);
-	deferred_init(&t->check, tunnel_started);
+	deferred_init(&t->check, tunnel_check_deferred);
 	t->client.other = &t->server;
 	t->server.other = &t->client;
+	t->client.bytes = conf->to_server;
+	t->server.bytes = conf->to_client;
+	tunnel_move_init(t);
 	side_init(&t->client, t, client, to_server);
 	side_init(&t->server, t, server, to_client);
 	side_start(&t->client, to_server);
 	side_start(&t->server, to_client);
 	tunnel_touch(t);
-	loop_defer(t->loop, &t->check);
+	if (conf->silent_ms > 0)
+		tunnel_count_silence(t, conf->silent_ms);
+	tunnel_check_later(t);
 	*out = t;
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include "net_test.h"
 
 #include "core/base/fail.h"
+#include "core/net/tunnel.h"
 
 /* client peer <-> a | tunnel | b <-> server peer */
 struct pipe {
