@@ -199,6 +199,16 @@ breaker_enter(struct lbd_pick *p)
 }
 
 void
+breaker_go_on(struct lbd_pick *p)
+{
+	const struct upstream_private *g = p->upstream->private;
+
+	atomic_fetch_add_explicit(&g->breaker->row[g->row], 1, memory_order_relaxed);
+	atomic_fetch_add(&g->breaker->in_flight, 1);
+	p->in_breaker = true;
+}
+
+void
 breaker_leave(struct lbd_pick *p, enum lbd_pick_outcome outcome)
 {
 	const struct upstream_private *g = p->upstream->private;

@@ -421,6 +421,45 @@ lbd_pick_mark(struct lbd_pick *p, enum lbd_pick_mark mark)
 	}
 }
 
+/* The server of this name and address, at this place in its group if there are several. */
+static struct server *
+find_server(const struct lbd_upstream *up, struct lbd_str name, struct lbd_str addr, uint32_t index)
+{
+	struct server *found = NULL;
+	unsigned i;
+
+	for (i = 0; i < up->n; i++) {
+		struct server *s = up->servers[i];
+
+		if (!lbd_str_eq(s->pub.name, name) || !lbd_str_eq(s->pub.addr, addr))
+			continue;
+		if (found == NULL || i == index)
+			found = s;
+	}
+	return found;
+}
+
+bool
+pick_go_on(struct lbd_pick *p, struct lbd_str name, struct lbd_str addr, uint32_t index)
+{
+	struct server *s = find_server(p->upstream, name, addr, index);
+
+	if (s == NULL)
+		return false;
+	row_add(s, 1);
+	atomic_fetch_add_explicit(&s->pub.state->in_flight, 1, memory_order_relaxed);
+	p->server = &s->pub;
+	p->start_ms = clock_ms();
+	p->start_us = clock_us();
+	p->connect_us = p->header_us = -1;
+	p->tunnel = true;
+	p->tries = 1;
+	p->elsewhere = true;
+	if (p->upstream->private->breaker != NULL)
+		breaker_go_on(p);
+	return true;
+}
+
 void
 lbd_pick_done(struct lbd_pick *p, enum lbd_pick_outcome outcome)
 {
@@ -451,7 +490,7 @@ lbd_pick_done(struct lbd_pick *p, enum lbd_pick_outcome outcome)
 	count_out(up, server_of(s));
 	if (p->in_breaker)
 		breaker_leave(p, outcome);
-	if (up->balancer != NULL && up->balancer->done != NULL)
+	if (up->balancer != NULL && up->balancer->done != NULL && !p->elsewhere)
 		up->balancer->done(up, s, &r);
 }
 

@@ -346,12 +346,31 @@ tunnel_count_silence(struct tunnel *t, uint64_t ms)
 		timer_set(t->loop, &t->idle, ms < t->conf.idle_ms ? t->conf.idle_ms - ms : 1);
 }
 
+static struct tunnel *spare; /* of this process */
+
+bool
+tunnel_reserve(void)
+{
+	if (spare == NULL)
+		spare = base_zalloc(sizeof(*spare));
+	return spare != NULL;
+}
+
+static struct tunnel *
+tunnel_alloc(void)
+{
+	struct tunnel *t = spare;
+
+	spare = NULL;
+	return t != NULL ? t : base_zalloc(sizeof(*t));
+}
+
 int
 tunnel_start(struct tunnel **out, struct conn *client, struct conn *server,
 	     struct lbd_chain *to_server, struct lbd_chain *to_client,
 	     const struct tunnel_conf *conf)
 {
-	struct tunnel *t = base_zalloc(sizeof(*t));
+	struct tunnel *t = tunnel_alloc();
 
 	if (t == NULL)
 		return -ENOMEM;

@@ -33,6 +33,8 @@ struct tunnel_conf {
 int tunnel_start(struct tunnel **t, struct conn *client, struct conn *server,
 		 struct lbd_chain *to_server, struct lbd_chain *to_client,
 		 const struct tunnel_conf *conf);
+/* The next tunnel_start() will have memory.  False: it may not. */
+bool tunnel_reserve(void);
 void tunnel_stop(struct tunnel **t); /* closes both; done() is not called */
 
 /*
@@ -40,10 +42,10 @@ void tunnel_stop(struct tunnel **t); /* closes both; done() is not called */
  * being sent, and both receives have ended.  held(arg), of conf.arg, is called then, once, from the
  * loop, and from there on nothing moves but the time to idle_ms: tunnel_resume() or
  * tunnel_give_away() is to follow, not necessarily at once.  Until that moment, which may never
- * come, the tunnel goes on, but reads no more from a side while the other one is slow.  Asking
- * twice is once.
+ * come, the tunnel goes on, but reads no more from a side while the other one is slow.  False: that
+ * was asked for already.
  */
-void tunnel_hold(struct tunnel *t, void (*held)(void *arg));
+bool tunnel_hold(struct tunnel *t, void (*held)(void *arg));
 
 /* Goes on as if nothing had been asked for; not held: takes the wish back. */
 void tunnel_resume(struct tunnel *t);

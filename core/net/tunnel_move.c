@@ -11,19 +11,14 @@
 
 #include "core/net/tunnel_private.h"
 
-static uint32_t
-low_mark(const struct tunnel *t)
-{
-	return t->move == MOVE_NO ? (uint32_t)LBD_MIN(t->conf.high / 2, (size_t)UINT32_MAX) : 0;
-}
-
-/* While a quiet moment is waited for, drained() is to be told when the queue is empty. */
+/* While a quiet moment is waited for, drained() is to be told when a queue is empty. */
 static void
-mark_low(struct tunnel_side *s)
+set_low_marks(struct tunnel *t)
 {
-	s->conn->low_mark = low_mark(s->tunnel);
-	if (s->tunnel->move == MOVE_WANTED && conn_queued(s->conn) > 0)
-		conn_dirty(s->conn);
+	size_t mark = t->move == MOVE_NO ? LBD_MIN(t->conf.high / 2, (size_t)UINT32_MAX) : 0;
+
+	conn_low_mark(t->client.conn, (uint32_t)mark);
+	conn_low_mark(t->server.conn, (uint32_t)mark);
 }
 
 /* All that came from the other side is with the kernel, its end included. */
@@ -82,16 +77,16 @@ tunnel_move_fini(struct tunnel *t)
 	lbd_chain_clear(&t->server.kept);
 }
 
-void
+bool
 tunnel_hold(struct tunnel *t, void (*held)(void *arg))
 {
 	if (t->move != MOVE_NO || t->stopped)
-		return;
+		return false;
 	t->held = held;
 	t->move = MOVE_WANTED;
-	mark_low(&t->client);
-	mark_low(&t->server);
+	set_low_marks(t);
 	tunnel_move_event(t);
+	return true;
 }
 
 /* Passes on what was kept back meanwhile. */
@@ -117,8 +112,7 @@ tunnel_move_forget(struct tunnel *t)
 		return;
 	loop_undefer(&t->look);
 	t->move = MOVE_NO;
-	mark_low(&t->client);
-	mark_low(&t->server);
+	set_low_marks(t);
 	if (!stopping)
 		return;
 	side_resume(&t->client);
@@ -130,9 +124,9 @@ tunnel_move_forget(struct tunnel *t)
 void
 tunnel_resume(struct tunnel *t)
 {
-	tunnel_move_forget(t);
-	if (t->stopped)
+	if (t->move == MOVE_NO || t->stopped)
 		return;
+	tunnel_move_forget(t);
 	tunnel_pace(&t->client);
 	tunnel_pace(&t->server);
 	tunnel_check_later(t);

@@ -108,6 +108,13 @@ void upstreams_control_stop(struct loop *loop);
 void upstreams_close_idle(void);
 
 /*
+ * p, fresh from lbd_pick_init(), goes on with what another process has chosen and gives back there:
+ * counted in flight, whatever may stand in the way of a new choice.  index tells servers of the
+ * same name and address apart.  False: the group has none of these (any more).
+ */
+bool pick_go_on(struct lbd_pick *p, struct lbd_str name, struct lbd_str addr, uint32_t index);
+
+/*
  * Idle server connections of this worker, most recently used first.  A connection belongs to the
  * list from put() to get(); bytes or an end on an idle one close it.  key holds everything that
  * distinguishes connections to the same server (bind address, protocol, PROXY header, TLS name,

@@ -219,7 +219,9 @@ void budget_request(struct lbd_upstream *up, uint64_t now);
 
 /* p is about to choose a server.  False: it may not. */
 bool breaker_enter(struct lbd_pick *p);
-/* After breaker_enter(): none was found, or it has ended. */
+/* As breaker_enter() for one that another process let in: never refused, and finds out nothing. */
+void breaker_go_on(struct lbd_pick *p);
+/* After one of these: none was found, or it has ended. */
 void breaker_leave(struct lbd_pick *p, enum lbd_pick_outcome outcome);
 /* One more may wait in the queue, where that many do. */
 bool breaker_may_wait(const struct upstream_private *g, uint32_t waiting);

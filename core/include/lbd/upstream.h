@@ -147,6 +147,8 @@ struct lbd_pick {
 	/* What lbd_pick_done() is told besides, set before it; 0 again after it. */
 	uint16_t status;                /* of the answer, passed on or not; 0: there was none */
 	int err;                        /* positive errno */
+	/* chosen in another process, whose method was told of the end */
+	bool elsewhere;
 };
 
 LBD_API void lbd_pick_init(struct lbd_pick *p, struct lbd_upstream *up, struct lbd_pool *pool,

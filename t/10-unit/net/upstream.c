@@ -578,6 +578,44 @@ counts_over_processes(void)
 	config_destroy(&c);
 }
 
+/* A choice goes on in another process than it was made in. */
+static void
+goes_on_elsewhere(void)
+{
+	const struct lbd_str a = LBD_STR("127.0.0.1:8001");
+	struct config *c = load_group(A " max_conns=1;" B " down;" A ";");
+	struct lbd_upstream *up = used[0];
+	struct lbd_pick p, q;
+
+	upstreams_slot_set(9);
+	upstreams_start(c, NULL);
+	lbd_pick_init(&p, up, pool, NULL);
+	ok(!pick_go_on(&p, LBD_STR("127.0.0.1:9"), a, 0), "no such server");
+	ok(!pick_go_on(&p, a, LBD_STR("127.0.0.1:9"), 0), "nor with another address");
+	lbd_pick_done(&p, LBD_PICK_OK);
+	ok(pick_go_on(&p, a, a, 0), "this one is there");
+	is_int(state(up, 0)->in_flight, 1, "in flight");
+	lbd_pick_init(&q, up, pool, NULL);
+	ok(pick_go_on(&q, a, a, 0), "again, whatever max_conns says");
+	is_int(state(up, 0)->in_flight, 2, "in flight");
+	is_int(state(up, 0)->requests, 0, "but no new request");
+	lbd_pick_done(&q, LBD_PICK_OK);
+	lbd_pick_done(&q, LBD_PICK_OK);
+	is_int(state(up, 0)->in_flight, 1, "its end counts once");
+	lbd_pick_init(&q, up, pool, NULL);
+	ok(pick_go_on(&q, a, a, 2) && q.server->index == 2, "equal ones are told apart");
+	lbd_pick_init(&q, up, pool, NULL);
+	ok(pick_go_on(&q, a, a, 77) && q.server->index == 0, "if the place is still theirs");
+	lbd_pick_init(&q, up, pool, NULL);
+	ok(pick_go_on(&q, up->servers[1]->pub.name, up->servers[1]->pub.addr, 1),
+	   "one that is down");
+	upstreams_worker_died(c, 9);
+	is_int(state(up, 0)->in_flight + state(up, 1)->in_flight + state(up, 2)->in_flight, 0,
+	       "taken back with the process");
+	upstreams_slot_set(UPSTREAM_PROCESSES);
+	config_destroy(&c);
+}
+
 /* Four processes at once: the shares stay exact. */
 static void
 shares_exactly(void)
@@ -671,6 +709,7 @@ main(void)
 	knows_a_last_resort();
 	bounds_retries();
 	counts_over_processes();
+	goes_on_elsewhere();
 	shares_exactly();
 	makes_literals();
 	survives_want_of_memory();
