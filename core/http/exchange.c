@@ -112,8 +112,6 @@ exchange_new(struct client *cl, size_t head)
 	exchange_use(x, NULL);
 	cl->work->x = x;
 	cl->state = CLIENT_BUSY;
-	cl->requests++;
-	client_counts.requests++;
 	return x;
 }
 
@@ -135,6 +133,8 @@ exchange_create_bad(struct client *cl, const struct h1_error *e)
 
 	if (x == NULL)
 		return NULL;
+	cl->requests++;
+	client_counts.requests++;
 	x->pub.version = 11;
 	return exchange_refused(x, e);
 }
@@ -213,56 +213,104 @@ exchange_take_framing(struct exchange *x)
 		framing_has_token(&x->pub.request, LBD_FIELD_UPGRADE, LBD_STR("websocket"));
 }
 
-struct exchange *
-exchange_create(struct client *cl, struct lbd_str head, unsigned lines)
+/*
+ * Reads a head (copied) of so many lines, and finds the server.  False: what e says is to be
+ * answered; what was understood before is in x.
+ */
+static bool
+exchange_read(struct exchange *x, struct lbd_str head, unsigned lines, struct h1_error *e)
 {
-	size_t room = head.n + lines * sizeof(struct lbd_field);
-	struct exchange *x = exchange_new(cl, room);
 	struct h1_request r = { .fields = { NULL, 0, lines } };
-	struct h1_error e = { 400, "malformed request" };
 	struct lbd_captures caps;
 	const struct lbd_regex *re = NULL;
+	char *copy = lbd_pool_bytes(x->pub.pool, head.n);
 	unsigned options;
-	char *copy;
 
-	if (x == NULL)
-		return NULL;
-	x->request_length = head.n;
-	copy = lbd_pool_bytes(x->pub.pool, head.n);
 	r.fields.v = lbd_pool_alloc(x->pub.pool, lines * sizeof(struct lbd_field));
 	if (copy == NULL || r.fields.v == NULL) {
-		e = (struct h1_error){ 503, "out of memory" };
-		return exchange_refused(x, &e);
+		*e = (struct h1_error){ 503, "out of memory" };
+		return false;
 	}
 	memcpy(copy, head.p, head.n);
+	x->head = lbd_str(copy, head.n);
 	options = (x->c->underscores_in_headers ? H1_UNDERSCORES : 0u) |
 		(x->c->ignore_invalid_headers ? H1_IGNORE_INVALID : 0u);
-	if (h1_request(copy, head.n, options, &r, &e) != PARSE_DONE) {
+	if (h1_request(copy, head.n, options, &r, e) != PARSE_DONE) {
 		x->pub.version = 11;
 		x->pub.line = r.line;
-		return exchange_refused(x, &e);
+		return false;
 	}
 	exchange_take_request(x, &r);
-	if (framing_request(&r, &x->framing, &e) != PARSE_DONE ||
-		exchange_target(x, &r, &e) != PARSE_DONE)
-		return exchange_refused(x, &e);
+	if (framing_request(&r, &x->framing, e) != PARSE_DONE ||
+		exchange_target(x, &r, e) != PARSE_DONE)
+		return false;
 	exchange_take_framing(x);
 	caps.n = 0;
-	x->server = route_server(cl->port, x->pub.host, &caps, &re);
+	x->server = route_server(x->client->port, x->pub.host, &caps, &re);
 	exchange_use(x, NULL);
 	if (caps.n > 0)
 		http_captures_set(x, re, &caps);
 	if (r.method == LBD_METHOD_CONNECT || r.method == LBD_METHOD_TRACE) {
-		e = (struct h1_error){ 405, "method not allowed here" };
-		return exchange_refused(x, &e);
+		*e = (struct h1_error){ 405, "method not allowed here" };
+		return false;
 	}
-	if (exchange_uri(x, &e) != PARSE_DONE)
-		return exchange_refused(x, &e);
+	if (exchange_uri(x, e) != PARSE_DONE)
+		return false;
 	if (lbd_pool_failed(x->pub.pool)) {
-		e = (struct h1_error){ 503, "out of memory" };
-		return exchange_refused(x, &e);
+		*e = (struct h1_error){ 503, "out of memory" };
+		return false;
 	}
+	return true;
+}
+
+static size_t
+exchange_room(struct lbd_str head, unsigned lines)
+{
+	return head.n + lines * sizeof(struct lbd_field);
+}
+
+struct exchange *
+exchange_create(struct client *cl, struct lbd_str head, unsigned lines)
+{
+	struct exchange *x = exchange_new(cl, exchange_room(head, lines));
+	struct h1_error e = { 400, "malformed request" };
+
+	if (x == NULL)
+		return NULL;
+	cl->requests++;
+	client_counts.requests++;
+	x->request_length = head.n;
+	if (!exchange_read(x, head, lines, &e))
+		return exchange_refused(x, &e);
 	steps_start(x);
+	return x;
+}
+
+/* Of the first one, without its end. */
+static size_t
+line_length(struct lbd_str head)
+{
+	ptrdiff_t n = lbd_str_find(head, '\r', 0);
+
+	return n < 0 ? head.n : (size_t)n;
+}
+
+struct exchange *
+exchange_adopt(struct client *cl, struct lbd_str head)
+{
+	struct h1_error e = { 400, "malformed request" };
+	struct exchange *x;
+	unsigned lines = 1;
+	size_t i;
+
+	for (i = 0; i < head.n; i++)
+		lines += head.p[i] == '\n';
+	x = exchange_new(cl, exchange_room(head, lines));
+	if (x == NULL)
+		return NULL;
+	x->request_length = head.n;
+	if (!exchange_read(x, head, lines, &e) && x->pub.line.n == 0)
+		x->pub.line = lbd_str_head(x->head, line_length(x->head));
 	return x;
 }
 

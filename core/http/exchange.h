@@ -106,6 +106,7 @@ struct exchange {
 	uint64_t start_ms, start_wall_ms;
 
 	/* request */
+	struct lbd_str head;            /* as received, in the pool */
 	struct framing framing;
 	struct http_target target;
 	struct h1_chunk chunk;
@@ -143,6 +144,7 @@ struct exchange {
 	struct lbd_str *vars;           /* stored variables; p NULL: not set */
 	struct lbd_str request_id;      /* $request_id once asked for */
 	struct tunnel *tunnel;
+	struct upgrade *upgrade;        /* what the tunnel is made of; NULL: there is none */
 	struct relay *down, *up;        /* borrowed from a call: who moves the bodies; or NULL */
 	const char *end_cause;          /* two letters, or NULL */
 };
@@ -157,6 +159,11 @@ struct exchange {
 struct exchange *exchange_create(struct client *cl, struct lbd_str head, unsigned lines);
 /* An exchange for a request that could not be read: answers e->status and closes. */
 struct exchange *exchange_create_bad(struct client *cl, const struct h1_error *e);
+/*
+ * An exchange that began in another process: reads head (copied) as far as it is understood here,
+ * and finds the server.  Nothing is counted, and no step is begun.  NULL without memory.
+ */
+struct exchange *exchange_adopt(struct client *cl, struct lbd_str head);
 /* Points conf, slots and log at the location (NULL: the server). */
 void exchange_use(struct exchange *x, const struct http_location *loc);
 /* Sets uri (and args) from target text that may hold '?'. */
@@ -233,16 +240,6 @@ void body_refuse(struct exchange *x);
 
 /* reply.c */
 bool reply_may_keep_alive(const struct exchange *x);
-
-/* upgrade.c */
-/*
- * Joins the client and a server connection for good (after the 101 was queued).  from_server
- * (taken) are bytes
- * already read.  over() runs when the tunnel ends, then x ends.  0 or -ENOMEM.
- */
-int exchange_tunnel(struct exchange *x, struct conn *server, struct lbd_chain *from_server,
-	uint64_t idle_ms,
-	void (*over)(void *arg, uint64_t to_server, uint64_t to_client, int err), void *arg);
 
 /* error_page.c */
 void error_page_send(struct exchange *x, int status);

@@ -18,8 +18,6 @@
 #include "core/net/relay.h"
 #include "core/net/upstream.h"
 
-struct tunnel;
-
 struct server_conn {
 	struct conn conn;
 	struct conn_counts counts; /* of conn */
@@ -75,6 +73,11 @@ struct lbd_call {
 /* An idle one, or a new one being connected (*fresh).  NULL, and a positive errno in *err. */
 struct server_conn *server_conn_get(const struct lbd_call_conf *conf, const struct conn_handler *h,
 				    bool *fresh, int *err);
+/*
+ * For one that another process has made, without its descriptor yet.  It belongs to no server and
+ * is not kept.  NULL without memory.
+ */
+struct server_conn *server_conn_adopt(const struct conn_handler *h);
 /* Nothing but silence is there to be read.  Costs a system call. */
 bool server_conn_is_silent(const struct server_conn *sc);
 /* In closed(). */

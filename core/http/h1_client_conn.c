@@ -82,8 +82,7 @@ server_conn_idle(const struct lbd_call_conf *conf, struct lbd_str key)
 }
 
 static struct server_conn *
-server_conn_alloc(const struct lbd_call_conf *conf, const struct conn_handler *h,
-		  struct lbd_str key)
+server_conn_alloc(struct server *server, const struct conn_handler *h, struct lbd_str key)
 {
 	struct server_conn *sc;
 
@@ -106,7 +105,7 @@ server_conn_alloc(const struct lbd_call_conf *conf, const struct conn_handler *h
 	lbd_list_init(&sc->idle.link);
 	lbd_list_init(&sc->idle.server_link);
 	sc->idle.conn = &sc->conn;
-	sc->idle.server = (struct server *)(void *)conf->server;
+	sc->idle.server = server;
 	sc->idle.key = lbd_str(sc->key, key.n);
 	sc->idle.born_ms = loop_now(http_loop);
 	sc->idle.active = h;
@@ -166,7 +165,7 @@ server_conn_get(const struct lbd_call_conf *conf, const struct conn_handler *h, 
 	if (!conn_slot_take())
 		return NULL;
 	*err = ENOMEM;
-	sc = server_conn_alloc(conf, h, key);
+	sc = server_conn_alloc((struct server *)(void *)conf->server, h, key);
 	if (sc == NULL) {
 		conn_slot_give();
 		return NULL;
@@ -177,4 +176,14 @@ server_conn_get(const struct lbd_call_conf *conf, const struct conn_handler *h, 
 	*err = -rc;
 	server_conn_free(sc); /* nothing is in flight and the descriptor is not open */
 	return NULL;
+}
+
+struct server_conn *
+server_conn_adopt(const struct conn_handler *h)
+{
+	struct server_conn *sc = server_conn_alloc(NULL, h, LBD_STR(""));
+
+	if (sc != NULL)
+		conn_slot_take_accepted();
+	return sc;
 }

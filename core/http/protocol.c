@@ -4,7 +4,7 @@
  * HTTP as the processes see it, and the small facts modules ask of an exchange.
  */
 
-#include "core/http/exchange.h"
+#include "core/http/upgrade.h"
 
 #include "core/base/zero.h"
 #include "core/var/var.h"
@@ -37,7 +37,7 @@ http_count(uint64_t *accepted, uint64_t *requests)
 	*requests += client_counts.requests;
 }
 
-static const struct handover_kind *const kinds[] = { &client_handover, NULL };
+static const struct handover_kind *const kinds[] = { &client_handover, &upgrade_kind, NULL };
 
 const struct protocol http_protocol = {
 	.name = "http",

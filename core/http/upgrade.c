@@ -6,15 +6,9 @@
  * core/net/tunnel.c.
  */
 
+#include "core/http/upgrade.h"
+
 #include <errno.h>
-
-#include "core/http/exchange.h"
-
-struct upgrade {
-	struct exchange *x;
-	void (*over)(void *arg, uint64_t to_server, uint64_t to_client, int err);
-	void *arg;
-};
 
 static void
 upgrade_over(void *arg, uint64_t to_server, uint64_t to_client, int err)
@@ -30,28 +24,28 @@ upgrade_over(void *arg, uint64_t to_server, uint64_t to_client, int err)
 	x->keep_alive = false;
 	if (err != 0 && x->end_cause == NULL)
 		x->end_cause = err == ETIMEDOUT ? "sT" : "CT";
-	u->over(u->arg, to_server, to_client, err);
+	if (u->over != NULL)
+		u->over(u->arg, to_server, to_client, err);
 	steps_to_end(x);
 }
 
 int
-exchange_tunnel(struct exchange *x, struct conn *server, struct lbd_chain *from_server,
-		uint64_t idle_ms,
-		void (*over)(void *arg, uint64_t to_server, uint64_t to_client, int err), void *arg)
+upgrade_start(struct upgrade *u, struct lbd_chain *from_server, const struct tunnel_conf *like)
 {
+	struct exchange *x = u->x;
 	struct client *cl = x->client;
-	struct upgrade *u = lbd_pool_zalloc(x->pub.pool, sizeof(*u));
-	struct tunnel_conf conf = { .idle_ms = idle_ms, .high = 64 * 1024, .done = upgrade_over };
+	struct tunnel_conf conf = *like;
 	int rc;
 
-	if (u == NULL)
-		return -ENOMEM;
-	*u = (struct upgrade){ x, over, arg };
+	conf.high = 64 * 1024;
+	conf.done = upgrade_over;
 	conf.arg = u;
 	conn_timeout(&cl->conn, 0);
-	rc = tunnel_start(&x->tunnel, &cl->conn, server, &cl->work->in, from_server, &conf);
+	rc = tunnel_start(&x->tunnel, &cl->conn, &u->sc->conn, &cl->work->in, from_server, &conf);
 	if (rc != 0)
 		return rc;
+	x->upgrade = u;
 	cl->state = CLIENT_TUNNEL;
+	upgrade_move(x);
 	return 0;
 }
