@@ -7,7 +7,8 @@
  * What is in the socket's queue belongs to nobody who could serve it, so little is let in: the
  * sender goes on only when poll says so, which is while at most a quarter of the buffer is used.
  * When a receiver has no room it leaves messages to others; when all have none for STUCK_MS the
- * sender keeps what it has, and tries again when there is room.
+ * sender keeps what it has, and tries again when there is room.  What is in the queue then is taken
+ * above worker_connections after WAITED_MS, for its peers cannot wait for ever.
  *
  * Messages come from processes of lbd alone, but perhaps from another version of it, or one that
  * was taken over: all of them are checked as if anybody had sent them.
@@ -36,6 +37,7 @@ enum {
 	STARVED_MS = 20,       /* until the kernel may have what it lacked */
 	BATCH = 8,             /* messages taken at once: the others shall have some, too */
 	NO_ROOM_MS = 25,
+	WAITED_MS = STUCK_MS + 500,
 };
 
 struct handover_counts handover_counts;
@@ -74,6 +76,7 @@ static struct {
 	char bytes[HANDOVER_MAX];
 	struct handover_in message; /* in bytes and fds */
 	int fds[HANDOVER_FDS];     /* owned, of the message in hand */
+	uint64_t full_ms;          /* since when there is no room for connections; 0: there is */
 	bool in_hand;              /* could not be taken for want of memory */
 	bool ending;
 } in = { .file = { .fd = -1 } };
@@ -326,6 +329,21 @@ handover_send(void)
 
 /* --- receiving --- */
 
+/* There is room for connections in worker_connections, or there was none for long. */
+static bool
+has_slots(void)
+{
+	uint64_t now = loop_now(in.loop);
+
+	if (conn_slots_make_room(HANDOVER_FDS)) {
+		in.full_ms = 0;
+		return true;
+	}
+	if (in.full_ms == 0)
+		in.full_ms = now;
+	return now - in.full_ms >= WAITED_MS;
+}
+
 /* Room for whatever a message brings: connections, and descriptors. */
 static bool
 has_room(void)
@@ -333,7 +351,7 @@ has_room(void)
 	int fds[HANDOVER_FDS];
 	unsigned n = 0;
 
-	if (!conn_slots_make_room(HANDOVER_FDS))
+	if (!has_slots())
 		return false;
 	/* descriptors that have no number to get are lost */
 	while (n < HANDOVER_FDS && (fds[n] = fcntl(in.file.fd, F_DUPFD_CLOEXEC, 3)) >= 0)
@@ -345,13 +363,21 @@ has_room(void)
 	return n == HANDOVER_FDS;
 }
 
+/* One that was reset on its way here has no peer any more, but an address of its own. */
+static bool
+was_connected(int fd)
+{
+	struct addr a;
+	int rc = sock_peer(fd, &a);
+
+	return rc == 0 || (rc == -ENOTCONN && sock_local(fd, &a) == 0 && addr_port(&a) != 0);
+}
+
 static bool
 is_connection(int fd)
 {
-	struct addr peer;
-
-	return sock_type(fd) == SOCK_STREAM && !sock_is_listening(fd) &&
-	       sock_peer(fd, &peer) == 0 && file_set_nonblock(fd, true) == 0;
+	return sock_type(fd) == SOCK_STREAM && !sock_is_listening(fd) && was_connected(fd) &&
+	       file_set_nonblock(fd, true) == 0;
 }
 
 static const struct handover_kind *

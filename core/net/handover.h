@@ -61,8 +61,9 @@ struct handover_kind {
 	bool (*accepts)(const struct listener *l);
 	/*
 	 * Receiver: makes a connection of the message, which is valid during the call.  From the
-	 * loop.  There was room for fds connections in worker_connections before.  Everything in
-	 * it may be anything.  Descriptors are taken by handover_take_fd(), but for AGAIN.
+	 * loop.  There was room for fds connections in worker_connections before, or there was none
+	 * for a while, and nobody is to wait for it.  Everything in it may be anything.
+	 * Descriptors are taken by handover_take_fd(), but for AGAIN.
 	 */
 	enum handover_taken (*take)(const struct handover_in *in);
 	/*
@@ -104,7 +105,10 @@ struct lbd_str handover_get_at(const struct handover_in *in, const char *name, u
 uint64_t handover_get_num(const struct handover_in *in, const char *name, uint64_t def);
 bool handover_has(const struct handover_in *in, const char *name);
 
-/* The caller's from now on; -1 when it was taken.  A connected stream socket, non-blocking. */
+/*
+ * The caller's from now on; -1 when it was taken.  A connected stream socket, or one that was
+ * connected; non-blocking.
+ */
 int handover_take_fd(const struct handover_in *in, unsigned i);
 
 /* --- the ends, for core/proc --- */
