@@ -226,6 +226,19 @@ EOT
 }
 
 drained('nothing is left over');
+{ # the end of all
+	my $c = tunnel('/ws/echo?end');
+
+	reloaded();
+	drained('the tunnel has moved');
+	ok echo($c, 'last words'), 'it works';
+	$lbd->signal('TERM');
+	is $lbd->wait_exit, 0, 'TERM';
+	ok $c->until(sub { $c->{ended} }), 'ends it';
+	my @l = lines('/ws/echo?end', 1);
+	is scalar @l, 1, 'one line';
+	is $l[0][1], 101, 'with its status';
+}
 $lbd->stop;
 $echo->stop;
 done_testing;

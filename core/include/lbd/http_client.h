@@ -166,6 +166,10 @@ LBD_API bool lbd_call_keeps(const struct lbd_upstream *up);
  * queued with lbd_http_reply_head()).  The call ends with LBD_CALL_TUNNELLED when the tunnel is
  * over, then x ends by itself: neither a last body call nor a cut is owed any more.  False: without
  * memory, nothing changed.
+ *
+ * When lbd is reloaded the tunnel may go on in another process.  Then the content's aborted() is
+ * called here, for pick and call to be ended as always, and x is gone without the LOG phase, which
+ * runs over there: with the same request and attempts, but without the contexts of modules.
  */
 LBD_API bool lbd_call_tunnel(struct lbd_call *c, struct lbd_http *x, uint64_t idle_ms);
 

@@ -275,12 +275,14 @@ takes_nonsense(void)
 	};
 	static const char *const attempts[] = {
 		"\n", "\n\n\n\n", "x", "99999999999999999999999 -1 -1",
-		"18446744073709551615 18446744073709551615", "1 2 3", " \n \n ", "101 0 0 0 0 0 0 0 0 0 0 0 0 0\na\nb\nc\nd",
+		"18446744073709551615 18446744073709551615", "1 2 3", " \n \n ",
+		"101 0 0 0 0 0 0 0 0 0 0 0 0 0\na\nb\nc\nd",
 	};
 	static const char *const pairs[] = { ":", "=", "a", ":b", "a:b\r\nc", "a b:c", "=x", "-" };
 	static const char *const numbers[] = {
 		"number", "requests", "age", "begun ago", "begun at", "status", "head sent",
-		"body sent", "index", "asked ago", "server sent", "server received", "silent", "up", "down",
+		"body sent", "index", "asked ago", "server sent", "server received", "silent",
+		"up", "down",
 	};
 	unsigned i;
 
