@@ -210,6 +210,28 @@ state_cloexec(const struct state *s, const char *key, bool on)
 	return rc;
 }
 
+int
+state_text(const struct state *s, struct lbd_str *text)
+{
+	*text = lbd_str(s->text, s->n);
+	return s->error;
+}
+
+unsigned
+state_fds(const struct state *s, int *fds, unsigned max)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->entry_n; i++) {
+		if (s->entries[i].fd < 0)
+			continue;
+		if (n < max)
+			fds[n] = s->entries[i].fd;
+		n++;
+	}
+	return n;
+}
+
 /* --- reading --- */
 
 static int
@@ -387,6 +409,29 @@ state_claim(struct state *s)
 		else
 			e->owned = true;
 	}
+}
+
+int
+state_adopt(struct state *s, const int *fds, unsigned n)
+{
+	unsigned at = 0;
+
+	if (state_fds(s, NULL, 0) != n) {
+		for (unsigned i = 0; i < s->entry_n; i++)
+			s->entries[i].fd = -1;
+		for (at = 0; at < n; at++)
+			fd_close(&(int){ fds[at] });
+		return -EBADMSG;
+	}
+	for (unsigned i = 0; i < s->entry_n; i++) {
+		struct state_entry *e = &s->entries[i];
+
+		if (e->fd < 0)
+			continue;
+		e->fd = fds[at++];
+		e->owned = true;
+	}
+	return 0;
 }
 
 struct state_entry *

@@ -46,6 +46,11 @@ int state_save(const struct state *s) LBD_USE_RESULT;
 /* Whether exec closes the descriptors of the entries with this key (NULL: of all).  0 or -errno. */
 int state_cloexec(const struct state *s, const char *key, bool on) LBD_USE_RESULT;
 
+/* All of it, borrowed until something is added; 0 or -ENOMEM when something is missing. */
+int state_text(const struct state *s, struct lbd_str *text) LBD_USE_RESULT;
+/* Descriptors in the order of their entries: how many there are; at most max are written to fds. */
+unsigned state_fds(const struct state *s, int *fds, unsigned max);
+
 /* --- reading --- */
 
 /*
@@ -60,6 +65,13 @@ struct state *state_load(int fd);
  * not open; what fails loses its fd.
  */
 void state_claim(struct state *s);
+
+/*
+ * In place of state_claim(), for a text that came without exec and its descriptors beside it, in the
+ * order of state_fds(): the entries own them.  All of fds are taken in any case.  -EBADMSG: there
+ * are not as many as entries for them.
+ */
+int state_adopt(struct state *s, const int *fds, unsigned n) LBD_USE_RESULT;
 
 /* The next entry with this key, the first when e is NULL.  NULL: no more. */
 struct state_entry *state_next(struct state *s, const char *key, struct state_entry *e);
