@@ -28,6 +28,7 @@
 #include "core/proc/outside.h"
 #include "core/proc/reload.h"
 #include "core/proc/start.h"
+#include "core/proc/takeover.h"
 
 const struct protocol *const protocols[] = { &http_protocol, NULL };
 
@@ -187,17 +188,47 @@ test(void)
 	return good ? 0 : 1;
 }
 
+/* What the running lbd has is ours, too, when this returns 0. */
+static int
+take_over(void)
+{
+	const struct core_conf *core = core_conf_of(config);
+	const char *path = options.takeover;
+	char err[400] = "";
+
+	if (path[0] == '\0')
+		path = plan_control(config, &paths).path;
+	if (path == NULL)
+		snprintf(err, sizeof(err), "the configuration has \"control off\"; "
+			"name the socket of the lbd that runs: --takeover=PATH");
+	else if (!core->master_process)
+		snprintf(err, sizeof(err), "\"master_process\" is off");
+	else if (taker_begin(path, core->reload_timeout_ms, err, sizeof(err)) == 0)
+		return 0;
+	fprintf(stderr, "lbd: could not take over%s%s: %s; not started\n",
+		path != NULL ? " from the lbd at " : "", path != NULL ? path : "", err);
+	return -1;
+}
+
 static int
 run(void)
 {
+	enum listen_mode mode = LISTEN_NOW;
+
 	outside_init();
 	if (load() < 0)
 		return 1;
+	if (config_errors(config) == 0 && options.takeover != NULL) {
+		if (take_over() < 0)
+			return 1;
+		mode = LISTEN_LATER;
+	}
 	if (config_errors(config) == 0)
-		start_check(&plan, config, &paths, LISTEN_NOW);
+		start_check(&plan, config, &paths, mode);
 	if (!report()) {
 		fprintf(stderr, "lbd: configuration file %s is not usable; not started\n",
 			paths.conf);
+		taker_stop("its configuration is not usable");
 		return 1;
 	}
 	plan.fail_alloc = getenv("LBD_FAIL_ALLOC");

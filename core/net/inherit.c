@@ -16,6 +16,7 @@
 #include <lbd/log.h>
 
 static struct inherited *first, **last = &first;
+static bool keep_files;
 
 /* Names of files that stay; there are as many as somebody has sockets for us. */
 struct left {
@@ -138,7 +139,7 @@ socket_gone(struct inherited *p, void (*gone)(struct lbd_str name))
 	if (is_named_again(p))
 		return;
 	/* before the drain is told, so that nobody connects to what is about to end */
-	if (lbd_str_starts(path, LBD_STR("unix:")) && !inherit_is_left(path) &&
+	if (lbd_str_starts(path, LBD_STR("unix:")) && !keep_files && !inherit_is_left(path) &&
 		unlink(path.p + 5) < 0 && errno != ENOENT)
 		lbd_log(lbd_log_process(), LBD_LOG_WARN, errno, "could not remove %.*s",
 			LBD_FMT(path));
@@ -160,6 +161,12 @@ table_free(void)
 }
 
 void
+inherit_keep_files(void)
+{
+	keep_files = true;
+}
+
+void
 inherit_commit(void (*gone)(struct lbd_str name))
 {
 	for (struct inherited *p = first; p != NULL; p = p->next) {
@@ -171,6 +178,7 @@ inherit_commit(void (*gone)(struct lbd_str name))
 			sock_close(&p->fd);
 	}
 	table_free();
+	keep_files = false;
 }
 
 void

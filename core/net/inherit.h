@@ -50,6 +50,9 @@ bool inherit_is_left(struct lbd_str name);
 /* The names, for passing them on; empty at the end. */
 struct lbd_str inherit_left_name(unsigned i);
 
+/* Files of UNIX sockets that are not wanted are somebody else's to remove at the next commit. */
+void inherit_keep_files(void);
+
 /*
  * What was not taken is not wanted any more: closed, files of UNIX sockets removed.  gone(name) is
  * told each address that has no socket left, once.  Then the table is empty.

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <lbd/str.h>
@@ -148,6 +149,14 @@ proc_die_with_parent(int sig)
 		return -errno;
 	/* it may have died before the call; then somebody else is the parent now */
 	return getppid() == parent ? 0 : -ESRCH;
+}
+
+int
+proc_pidfd(pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	return fd < 0 ? -errno : fd;
 }
 
 int

@@ -39,6 +39,9 @@ int proc_nice(int nice) LBD_USE_RESULT;
 /* This process gets sig when its parent dies; -ESRCH: it is dead already. */
 int proc_die_with_parent(int sig) LBD_USE_RESULT;
 
+/* A handle (close-on-exec) that poll() finds readable when pid has ended.  Or -errno. */
+int proc_pidfd(pid_t pid) LBD_USE_RESULT;
+
 /* What a process has used: CPU time, and memory it holds now. 0 or -errno. */
 struct proc_usage {
 	uint64_t cpu_ms;

@@ -135,6 +135,14 @@ sdnotify_stopping(void)
 }
 
 void
+sdnotify_given(pid_t pid)
+{
+	if (pid > 0)
+		say("MAINPID=%d\nSTATUS=serving in process %d\n", (int)pid, (int)pid);
+	notify.len = 0;
+}
+
+void
 sdnotify_status(const char *status)
 {
 	say("STATUS=%.*s\n", line_length(status), status);

@@ -8,6 +8,8 @@
 #ifndef LBD_CORE_OS_SDNOTIFY_H
 #define LBD_CORE_OS_SDNOTIFY_H
 
+#include <sys/types.h>
+
 #include <lbd/base.h>
 
 /*
@@ -22,6 +24,11 @@ void sdnotify_ready(const char *status);
 /* A reload has begun; sdnotify_ready() ends it. */
 void sdnotify_reloading(void);
 void sdnotify_stopping(void);
+/*
+ * The service goes on in that process: nothing is said from here any more.  0: in one whose number
+ * is not known here.
+ */
+void sdnotify_given(pid_t pid);
 /* The line that "systemctl status" shows. */
 void sdnotify_status(const char *status);
 

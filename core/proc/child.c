@@ -21,6 +21,8 @@
 #include "core/proc/channel.h"
 #include "core/proc/child.h"
 #include "core/proc/lookout.h"
+#include "core/proc/rows.h"
+#include "core/proc/takeover.h"
 #include "core/proc/worker.h"
 
 /* A child that ends within YOUNG_MS of its start is not started again at once the second time. */
@@ -77,15 +79,21 @@ child_main(struct children *cs, struct child *c, int channel)
 	exit(code);
 }
 
-/* A row of shared memory that no running process has, or -EAGAIN. */
+/*
+ * A row of shared memory that no running process has, or -EAGAIN.  While another master is about to
+ * take over it must be the one c had before: that one thinks all others free.
+ */
 static int
-free_row(const struct children *cs)
+free_row(const struct children *cs, const struct child *c)
 {
 	bool used[UPSTREAM_PROCESSES] = { false };
 
+	rows_mark(used, UPSTREAM_PROCESSES);
 	for (unsigned i = 0; i < cs->n; i++)
 		if (cs->v[i].pid > 0 && cs->v[i].row < UPSTREAM_PROCESSES)
 			used[cs->v[i].row] = true;
+	if (giver_is_active())
+		return used[c->row] ? -EAGAIN : (int)c->row;
 	for (int i = 0; i < UPSTREAM_PROCESSES; i++)
 		if (!used[i])
 			return i;
@@ -95,7 +103,7 @@ free_row(const struct children *cs)
 int
 child_start(struct children *cs, struct child *c, bool serve)
 {
-	int ends[2], rc, row = free_row(cs);
+	int ends[2], rc, row = free_row(cs, c);
 	pid_t pid;
 
 	if (row < 0)

@@ -8,13 +8,13 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/os/addr.h"
 #include "core/os/clock.h"
 #include "core/os/fdpass.h"
+#include "core/os/proc.h"
 #include "core/os/sock.h"
 #include "core/proc/command.h"
 
@@ -46,7 +46,7 @@ find_process(struct ask *a)
 	if (fdpass_peer(a->fd, &peer) < 0 || peer.pid <= 0)
 		return;
 	a->pid = peer.pid;
-	a->pidfd = (int)syscall(SYS_pidfd_open, peer.pid, 0);
+	a->pidfd = proc_pidfd(peer.pid);
 }
 
 int

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/os/proc.h"
@@ -61,7 +60,7 @@ send_and_wait(const struct command *c, size_t i, pid_t pid, const char *why)
 	struct ask a = { .fd = -1, .pid = pid };
 	int rc;
 
-	a.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	a.pidfd = proc_pidfd(pid);
 	if (kill(pid, commands[i].number) < 0) {
 		say_kill_failed(pid, c->pid_path);
 		ask_close(&a);

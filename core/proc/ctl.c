@@ -33,6 +33,7 @@ static struct {
 	struct ctl_file file;
 	char path[256];              /* what at.path points to; empty: no socket */
 	int listener;                /* owned; -1: none */
+	bool held;                   /* it is another master's: not used, not removed */
 	unsigned draining;           /* generations, as far as is known */
 	struct ctl_client client[CTL_CLIENTS_MAX];
 	struct status_history history;
@@ -81,6 +82,24 @@ answer_status(struct ctl_client *c, enum ctl_verb verb)
 	ctl_client_reply(c, w.p, w.n, clock_read_ms());
 }
 
+static void
+give(struct ctl_client *c, const struct fdpass_peer *peer)
+{
+	const char *why = "only root and the user of this lbd may take over from it";
+	char text[80];
+	int fd = -1;
+
+	if (!fdpass_peer_trusted(c->fd) || ctl.calls->takeover(peer->pid, &fd, &why) < 0) {
+		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
+			"takeover by process %d refused: %s", (int)peer->pid, why);
+		answer(c, false, why);
+		return;
+	}
+	snprintf(text, sizeof(text), "this is lbd/%s", LBD_VERSION);
+	ctl_client_give(c, fd);
+	answer(c, true, text);
+}
+
 /* The client goes to those who wait for the reload, and comes back by ctl_answered(). */
 static void
 hand_over(struct ctl_client *c, const struct ctl_request *q, pid_t from)
@@ -101,8 +120,9 @@ hand_over(struct ctl_client *c, const struct ctl_request *q, pid_t from)
 }
 
 static void
-act(struct ctl_client *c, const struct ctl_request *q, pid_t from)
+act(struct ctl_client *c, const struct ctl_request *q, const struct fdpass_peer *peer)
 {
+	pid_t from = peer->pid;
 	char text[80];
 
 	c->text = q->text;
@@ -117,6 +137,9 @@ act(struct ctl_client *c, const struct ctl_request *q, pid_t from)
 	case CTL_REOPEN:
 		ctl.calls->reopen(from);
 		answer(c, true, "logs are opened anew");
+		return;
+	case CTL_TAKEOVER:
+		give(c, peer);
 		return;
 	case CTL_QUIT:
 	case CTL_STOP:
@@ -150,7 +173,7 @@ client_asked(struct ctl_client *c, struct lbd_str line)
 		q.verb == CTL_STATUS || q.verb == CTL_WORKERS ? LBD_LOG_DEBUG : LBD_LOG_NOTICE, 0,
 		"\"%s\" received from %d over the control socket", ctl_verb_name(q.verb),
 		(int)peer.pid);
-	act(c, &q, peer.pid);
+	act(c, &q, &peer);
 }
 
 /* --- connections --- */
@@ -243,7 +266,7 @@ ctl_poll(struct pollfd *p)
 {
 	unsigned n = 0;
 
-	if (ctl.listener >= 0 && free_client() != NULL) {
+	if (ctl.listener >= 0 && !ctl.held && free_client() != NULL) {
 		p[n] = (struct pollfd){ .fd = ctl.listener, .events = POLLIN };
 		ctl.polled[n++] = -1;
 	}
@@ -363,20 +386,26 @@ ctl_reload_over(const struct reload_report *r)
 
 /* --- over a change of the image --- */
 
+static void
+save_listener(struct state *s)
+{
+	if (ctl.listener < 0)
+		return;
+	state_begin(s, "ctl_listener");
+	state_fd(s, ctl.listener);
+	state_str(s, "path", lbd_str_c(ctl.path));
+	state_num(s, "mode", ctl.at.mode);
+	state_num(s, "group", ctl.at.group);
+	state_num(s, "dev", ctl.file.dev);
+	state_num(s, "ino", ctl.file.ino);
+}
+
 void
 ctl_save(struct state *s)
 {
 	const struct status_history *h = &ctl.history;
 
-	if (ctl.listener >= 0) {
-		state_begin(s, "ctl_listener");
-		state_fd(s, ctl.listener);
-		state_str(s, "path", lbd_str_c(ctl.path));
-		state_num(s, "mode", ctl.at.mode);
-		state_num(s, "group", ctl.at.group);
-		state_num(s, "dev", ctl.file.dev);
-		state_num(s, "ino", ctl.file.ino);
-	}
+	save_listener(s);
 	for (unsigned i = 0; i < CTL_CLIENTS_MAX; i++) {
 		const struct ctl_client *c = &ctl.client[i];
 
@@ -396,6 +425,8 @@ ctl_save(struct state *s)
 	state_num(s, "last", h->last_ms);
 	state_num(s, "ok", h->last_ok);
 	state_str(s, "text", lbd_str_c(h->last_text));
+	state_num(s, "taken_ms", h->taken_ms);
+	state_num(s, "taken_from", (uint64_t)h->taken_from);
 }
 
 static void
@@ -448,6 +479,8 @@ ctl_load(struct state *s)
 		h->failed = (unsigned)state_get_num(e, "failed", 0);
 		h->last_ms = state_get_num(e, "last", 0);
 		h->last_ok = state_get_num(e, "ok", 0) != 0;
+		h->taken_ms = state_get_num(e, "taken_ms", 0);
+		h->taken_from = (pid_t)state_get_num(e, "taken_from", 0);
 		text = state_get(e, "text");
 		snprintf(h->last_text, sizeof(h->last_text), "%.*s", LBD_FMT(text));
 	}
@@ -461,16 +494,15 @@ ctl_load(struct state *s)
 static bool
 is_same(const struct ctl_place *at)
 {
-	return ctl.listener >= 0 && at->path != NULL && strcmp(at->path, ctl.path) == 0 &&
-		at->mode == ctl.at.mode && at->group == ctl.at.group &&
-		ctl_sock_is(ctl.path, &ctl.file);
+	return ctl.listener >= 0 && at->path != NULL && at->mode == ctl.at.mode &&
+		at->group == ctl.at.group && ctl_sock_is(at->path, &ctl.file);
 }
 
 static void
 close_listener(bool remove)
 {
 	/* the file first: whoever comes while it goes finds none, rather than nobody */
-	if (ctl.listener >= 0 && remove && ctl_sock_is(ctl.path, &ctl.file) &&
+	if (ctl.listener >= 0 && remove && !ctl.held && ctl_sock_is(ctl.path, &ctl.file) &&
 		unlink(ctl.path) < 0)
 		lbd_log(lbd_log_process(), LBD_LOG_WARN, errno,
 			"could not remove the control socket \"%s\"", ctl.path);
@@ -485,8 +517,11 @@ ctl_open(const struct ctl_place *at, const struct ctl_calls *calls)
 	ctl.calls = calls;
 	if (ctl.history.started_ms == 0)
 		ctl.history.started_ms = clock_read_wall_ms();
-	if (is_same(at))
+	if (is_same(at)) {
+		/* maybe by another name, where another lbd had another view of the files */
+		snprintf(ctl.path, sizeof(ctl.path), "%s", at->path);
 		return;
+	}
 	close_listener(true);
 	ctl.at.path = NULL;
 	if (at->path == NULL)
@@ -500,6 +535,54 @@ ctl_open(const struct ctl_place *at, const struct ctl_calls *calls)
 	lbd_log(lbd_log_process(), LBD_LOG_WARN, -ctl.listener,
 		"no control socket \"%s\"; \"lbd -s\" sends signals instead", at->path);
 	ctl.listener = -1;
+}
+
+/* --- takeover --- */
+
+void
+ctl_give(struct state *s)
+{
+	save_listener(s);
+}
+
+void
+ctl_given(void)
+{
+	close_listener(false);
+}
+
+void
+ctl_kept(void)
+{
+	struct ctl_place at = ctl.at;
+	char path[sizeof(ctl.path)];
+
+	if (ctl.listener < 0 || at.path != ctl.path)
+		return;
+	if (ctl_sock_is(ctl.path, &ctl.file) && ctl_sock_own(ctl.listener) == 0)
+		return;
+	/* the taker had come that far */
+	snprintf(path, sizeof(path), "%s", ctl.path);
+	at.path = path;
+	close_listener(false);
+	ctl_open(&at, ctl.calls);
+}
+
+void
+ctl_take(struct state *s)
+{
+	load_listener(state_next(s, "ctl_listener", NULL));
+	ctl.held = true;
+}
+
+void
+ctl_taken(pid_t from)
+{
+	ctl.held = false;
+	ctl.history.taken_from = from;
+	ctl.history.taken_ms = clock_read_wall_ms();
+	if (ctl.listener >= 0 && ctl_sock_own(ctl.listener) < 0)
+		close_listener(false);
 }
 
 void

@@ -7,10 +7,11 @@
  *	{"verb":"reload","wait_drained":30000,"format":"text"}
  *	{"ok":true,"text":"generation 8 is serving ...", ...}
  *
- * Verbs: status, workers, reload (upgrade is the same), reopen, quit, stop.  wait_drained, in
- * milliseconds: the answer to reload waits until no older generation is left.  format "text": the
- * reply has "ok" and "text" only, which is what "lbd -s" prints.  A reply begins with "ok".  After
- * quit and stop the connection stays open until the master has ended: its end is the news.
+ * Verbs: status, workers, reload (upgrade is the same), reopen, quit, stop, takeover.
+ * wait_drained, in milliseconds: the answer to reload waits until no older generation is left.
+ * format "text": the reply has "ok" and "text" only, which is what "lbd -s" prints.  A reply begins
+ * with "ok".  After quit and stop the connection stays open until the master has ended: its end is
+ * the news.  After takeover, whose reply comes with a descriptor, see takeover.h.
  *
  * Nothing here waits.  Clients are bounded in number, request size and time; one that vanishes is
  * forgotten.  Those who wait for a reload are handed to core/proc/report.h and come back from it.
@@ -35,6 +36,8 @@ struct ctl_calls {
 	void (*reopen)(pid_t from);
 	/* As reload_request(). */
 	int (*reload)(int fd, const char *note, pid_t from);
+	/* As giver_begin(). */
+	int (*takeover)(pid_t from, int *end, const char **why);
 	void (*status)(struct status *out);
 };
 
@@ -56,6 +59,17 @@ void ctl_load(struct state *s);
 void ctl_reload_over(const struct reload_report *r);
 void ctl_answered(int fd, const char *note, const struct reload_report *r);
 void ctl_generation_ended(unsigned generation, unsigned draining);
+
+/*
+ * Takeover (takeover.h).  The giver tells of its socket, and another master is let in to it; then
+ * nobody is let in here any more, while those who are here are served; or that comes to nothing.
+ */
+void ctl_give(struct state *s);
+void ctl_given(void);
+void ctl_kept(void);
+/* The taker has it, without using it until ctl_open(), when it has taken over from that process. */
+void ctl_take(struct state *s);
+void ctl_taken(pid_t from);
 
 /* In a child: closes what is the master's alone. */
 void ctl_forked(void);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "core/os/fdpass.h"
 #include "core/os/sock.h"
 #include "core/proc/ctl_client.h"
 
@@ -17,15 +18,17 @@ enum { READ_MS = 5000, WRITE_MS = 5000 };
 void
 ctl_client_init(struct ctl_client *c, int fd, uint64_t now)
 {
-	*c = (struct ctl_client){ .phase = CTL_READING, .fd = fd, .due_ms = now + READ_MS };
+	*c = (struct ctl_client){ .phase = CTL_READING, .fd = fd, .give = -1,
+		.due_ms = now + READ_MS };
 }
 
 void
 ctl_client_end(struct ctl_client *c)
 {
 	sock_close(&c->fd);
+	sock_close(&c->give);
 	free(c->out);
-	*c = (struct ctl_client){ .phase = CTL_FREE, .fd = -1 };
+	*c = (struct ctl_client){ .phase = CTL_FREE, .fd = -1, .give = -1 };
 }
 
 int
@@ -63,20 +66,25 @@ written(struct ctl_client *c)
 }
 
 void
+ctl_client_give(struct ctl_client *c, int fd)
+{
+	c->give = fd;
+}
+
+void
 ctl_client_write(struct ctl_client *c)
 {
 	while (c->sent < c->out_n) {
-		ssize_t n = send(c->fd, c->out + c->sent, c->out_n - c->sent,
-			MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n = fdpass_send(c->fd, c->out + c->sent, c->out_n - c->sent, &c->give,
+			c->give >= 0);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN)
+		if (n == -EAGAIN)
 			return;
 		if (n < 0) {
 			ctl_client_end(c);
 			return;
 		}
+		sock_close(&c->give);
 		c->sent += (size_t)n;
 	}
 	written(c);

@@ -29,6 +29,7 @@ struct ctl_client {
 	uint64_t wait_ms;     /* for DRAINING, once the reload is over; 0: not */
 	char in[CTL_LINE_MAX];
 	size_t in_n;
+	int give;             /* owned: goes with the reply; -1: nothing does */
 	char *out;            /* owned */
 	size_t out_n, sent;
 };
@@ -46,6 +47,8 @@ int ctl_client_read(struct ctl_client *c, struct lbd_str *line) LBD_USE_RESULT;
 /* Takes out (malloc()ed, NULL: without memory) and sends what can be sent; may end the client. */
 void ctl_client_reply(struct ctl_client *c, char *out, size_t n, uint64_t now);
 void ctl_client_write(struct ctl_client *c);
+/* Before ctl_client_reply(): fd (taken) is for whoever gets the reply. */
+void ctl_client_give(struct ctl_client *c, int fd);
 
 /* For poll(): what it waits for. */
 short ctl_client_events(const struct ctl_client *c);

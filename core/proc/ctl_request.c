@@ -24,6 +24,7 @@ static const struct {
 	{ "reopen", CTL_REOPEN },
 	{ "quit", CTL_QUIT },
 	{ "stop", CTL_STOP },
+	{ "takeover", CTL_TAKEOVER },
 };
 
 const char *
@@ -70,7 +71,8 @@ ctl_request_parse(struct ctl_request *out, struct lbd_str line, char *err, size_
 		const char *name, *allowed;
 		bool (*take)(struct ctl_request *out, const struct json_value *v);
 	} members[] = {
-		{ "verb", "status, workers, reload, upgrade, reopen, quit and stop", take_verb },
+		{ "verb", "status, workers, reload, upgrade, reopen, quit, stop and takeover",
+			take_verb },
 		{ "format", "text and json", take_format },
 		{ "wait_drained", "1 to 86400000 milliseconds", take_wait },
 	};

@@ -16,6 +16,7 @@ enum ctl_verb {
 	CTL_REOPEN,
 	CTL_QUIT,
 	CTL_STOP,
+	CTL_TAKEOVER,
 };
 
 struct ctl_request {

@@ -87,6 +87,13 @@ ctl_sock_open(const struct ctl_place *at, struct ctl_file *file)
 	return rc;
 }
 
+int
+ctl_sock_own(int fd)
+{
+	/* listen() notes who does so, for SO_PEERCRED, each time */
+	return sock_listen(fd, BACKLOG);
+}
+
 static bool
 has_group(int fd, gid_t group)
 {

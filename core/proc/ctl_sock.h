@@ -29,6 +29,9 @@ struct ctl_file {
  */
 int ctl_sock_open(const struct ctl_place *at, struct ctl_file *file) LBD_USE_RESULT;
 
+/* Whoever connects from now on sees that we listen, who had the socket from another process. */
+int ctl_sock_own(int fd) LBD_USE_RESULT;
+
 /* Root, this process's user, members of the group: whoever connected is one of these. */
 bool ctl_sock_trusts(int fd, gid_t group);
 

@@ -27,6 +27,7 @@
 #include "core/proc/master_private.h"
 #include "core/proc/start.h"
 #include "core/proc/succession.h"
+#include "core/proc/takeover.h"
 
 /* A worker that is stuck, or of a version that does not say it, holds up nobody for longer. */
 enum { CEASE_MS = 1000 };
@@ -200,6 +201,10 @@ generation_check_ready(void)
 	for (unsigned i = 0; i < master.children.n; i++)
 		if (master.children.v[i].generation == current && !master.children.v[i].ready)
 			return;
+	if (taker_is_pending()) {
+		taker_ready();
+		return;
+	}
 	if (master.state == RELOADING)
 		change();
 	else
@@ -209,6 +214,27 @@ generation_check_ready(void)
 		outside_started(master.generation, plan->workers);
 	master.state = RUNNING;
 	master.deadline_ms = 0;
+	master.started();
+}
+
+void
+generation_take(pid_t from)
+{
+	unsigned workers = master.plan->workers;
+
+	listeners_commit(master.plan->config);
+	children_tell(&master.children, master.generation, CHANNEL_SERVE, "");
+	inherit_commit(taker_gone);
+	start_pid_path_change(master.plan->pid_path);
+	outside_taken(master.plan, from);
+	lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
+		"takeover: generation %u is serving (%u worker%s, engine %s), taken over from "
+		"process %d", master.generation, workers, workers == 1 ? "" : "s",
+		master.plan->engine, (int)from);
+	master.state = RUNNING;
+	master.deadline_ms = 0;
+	taker_serving();
+	outside_started(master.generation, workers);
 	master.started();
 }
 
@@ -230,12 +256,19 @@ drained(const struct child *c)
 }
 
 void
+generation_row_ended(unsigned row)
+{
+	upstreams_worker_died(master.plan->config, row);
+}
+
+void
 generation_ended(struct child *c, int status)
 {
 	bool was_ready = c->ready;
 
 	child_ended(c, status);
-	upstreams_worker_died(master.plan->config, c->row);
+	if (!giver_has_given())
+		upstreams_worker_died(master.plan->config, c->row);
 	if (master.state == QUITTING) {
 		if (children_running(&master.children, 0, true) == 0)
 			children_signal(&master.children, 0, false, SIGQUIT);
@@ -262,7 +295,8 @@ generation_start_due(uint64_t now)
 			c->restart_ms = 0;
 			continue;
 		}
-		rc = child_start(&master.children, c, master.state != RELOADING);
+		rc = child_start(&master.children, c,
+			master.state != RELOADING && !taker_is_pending());
 		if (rc == 0)
 			continue;
 		c->restart_ms = 0;

@@ -20,10 +20,12 @@
 #include "core/os/log.h"
 #include "core/os/logfile.h"
 #include "core/os/sock.h"
+#include "core/proc/channel.h"
 #include "core/proc/lookout.h"
 #include "core/proc/master_private.h"
 #include "core/proc/signals.h"
 #include "core/proc/succession.h"
+#include "core/proc/takeover.h"
 
 enum { STOP_MS = 5000, POLL_OWN = 2 /* signals, trial */ };
 
@@ -53,9 +55,11 @@ master_stop(void)
 	if (master.state == STOPPING)
 		return;
 	master.state = STOPPING;
+	taker_stop(master.children.why[0] != '\0' ? master.children.why : "it was told to end");
+	giver_stop("this lbd was told to end");
 	outside_stopping();
 	master.deadline_ms = clock_read_ms() + STOP_MS;
-	reload_stop();
+	reload_stop("lbd is ending");
 	children_signal(&master.children, 0, false, SIGTERM);
 }
 
@@ -76,14 +80,30 @@ master_quit(void)
 	if (master.next != 0)
 		children_signal(&master.children, master.next, false, SIGKILL);
 	master.state = QUITTING;
+	giver_stop("this lbd was told to end");
 	outside_stopping();
 	master.deadline_ms = 0;
-	reload_stop();
-	listeners_close(master.plan->config);
+	reload_stop("lbd is ending");
+	if (giver_has_given())
+		listeners_drop(master.plan->config);
+	else
+		listeners_close(master.plan->config);
 	inherit_commit(NULL);
 	children_signal(&master.children, 0, true, SIGQUIT);
 	if (children_running(&master.children, 0, true) == 0)
 		children_signal(&master.children, 0, false, SIGQUIT);
+}
+
+/* As at a reload, but that the next generation is another master's. */
+void
+master_given(void)
+{
+	master.state = QUITTING;
+	master.deadline_ms = 0;
+	reload_stop("another process has taken over from this lbd");
+	listeners_drop(master.plan->config);
+	children_tell(&master.children, master.generation, CHANNEL_DRAIN, "");
+	children_forget(&master.children, master.generation);
 }
 
 void
@@ -284,7 +304,7 @@ static int
 master_begin(uint64_t now)
 {
 	if (!reload_is_resumed()) {
-		master.generation = 1;
+		master.generation = taker_generation() + 1;
 		master.workers = master.plan->workers;
 		master.state = STARTING;
 		master.deadline_ms = now + master.plan->core->reload_timeout_ms;

@@ -6,6 +6,7 @@
  */
 
 #include "core/proc/master_private.h"
+#include "core/proc/takeover.h"
 
 static void
 asked_to_stop(pid_t from)
@@ -57,6 +58,8 @@ process(unsigned i, struct status_process *out)
 static const char *
 state_name(void)
 {
+	if (giver_has_given())
+		return "taken over";
 	switch (master.state) {
 	case STARTING: return "starting";
 	case RELOADING:
@@ -83,5 +86,6 @@ const struct ctl_calls master_calls = {
 	.quit = asked_to_quit,
 	.reopen = asked_to_reopen,
 	.reload = asked_to_reload,
+	.takeover = giver_begin,
 	.status = fill_status,
 };

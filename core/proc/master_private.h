@@ -8,6 +8,7 @@
  *	reload.c      from the request to exec, and the report
  *	snapshot.c    the master as a state, and back
  *	master_ctl.c  the master as who asks over the control socket sees it
+ *	giver.c       hands over to an unrelated lbd, as taker.c takes over from one (takeover.h)
  */
 
 #ifndef LBD_CORE_PROC_MASTER_PRIVATE_H
@@ -47,9 +48,10 @@ extern struct master {
 
 /* --- master.c --- */
 
-/* Ends everything now; gracefully; opens logs anew. */
+/* Ends everything now; gracefully; because another process serves; opens logs anew. */
 void master_stop(void);
 void master_quit(void);
+void master_given(void);
 void master_reopen(void);
 
 /* --- master_ctl.c --- */
@@ -66,12 +68,16 @@ void generation_start_due(uint64_t now);
 uint64_t generation_due(void);
 /* A process of any generation has ended. */
 void generation_ended(struct child *c, int status);
+/* One of another master has, which we took over from. */
+void generation_row_ended(unsigned row);
 /* One has become ready. */
 void generation_check_ready(void);
 /* The generation before takes no connections any more, or not in time: the reload is over. */
 void generation_check_ceased(uint64_t now);
 /* Not all have, in time. */
 void generation_late(void);
+/* The first one, all ready, serves in place of another lbd's (takeover.h). */
+void generation_take(pid_t from);
 /* Nobody is left of a generation that could not start: back to the one before. */
 void generation_check_failed(void);
 
@@ -103,8 +109,8 @@ void reload_resumed(void);
 void reload_fall_back(void);
 /* A generation that drained is gone. */
 void reload_drained(unsigned generation);
-/* The master ends: who waits is told. */
-void reload_stop(void);
+/* The master ends: who waits is told why. */
+void reload_stop(const char *why);
 /* In a child. */
 void reload_forget(void);
 
@@ -123,6 +129,9 @@ struct state *snapshot_make(const struct reload_facts *facts, struct state *befo
 int snapshot_restore(struct state *s, struct reload_facts *facts);
 /* Listeners only: for a trial. */
 int snapshot_sockets(struct state *s);
+/* What another master goes on with (takeover.h): listeners and zones; and the other side of it. */
+void snapshot_shared(struct state *s);
+int snapshot_take(struct state *s);
 /* Which files the modules came from, as soon as they are loaded.  0 or -ENOMEM. */
 int snapshot_note_modules(const struct config *c);
 /* Modules whose file is not the one of before: "auth 2 was 1, lb_x 1". */

@@ -95,16 +95,26 @@ take_letters(struct options *o, char *const *argv, int argc, int *i, char *err, 
 	return 0;
 }
 
-/* Words that say more of -s.  1: it was one, 0: not, -1: it was one with a bad value */
+/* Words that say more of -s, or of a start.  1: it was one, 0: not, -1: one with a bad value */
 static int
 take_detail(struct options *o, const char *word, char *err, size_t errsize)
 {
-	static const char drained[] = "--wait-drained=";
+	static const char drained[] = "--wait-drained=", takeover[] = "--takeover=";
 
 	if (strcmp(word, "--json") == 0) {
 		o->json = true;
 	} else if (strcmp(word, "--no-wait") == 0) {
 		o->no_wait = true;
+	} else if (strcmp(word, "--takeover") == 0) {
+		o->takeover = "";
+	} else if (strncmp(word, takeover, sizeof(takeover) - 1) == 0) {
+		o->takeover = word + sizeof(takeover) - 1;
+		if (strncmp(o->takeover, "unix:", 5) == 0)
+			o->takeover += 5;
+		if (*o->takeover == '\0') {
+			snprintf(err, errsize, "\"--takeover=\" needs the path of a socket");
+			return -1;
+		}
 	} else if (strncmp(word, drained, sizeof(drained) - 1) == 0) {
 		if (!num_time_ms(lbd_str_c(word + sizeof(drained) - 1), WAIT_MAX_MS,
 			    &o->wait_drained_ms) || o->wait_drained_ms == 0) {
@@ -144,6 +154,9 @@ check(const struct options *o, char *err, size_t errsize)
 	if (s == NULL && (o->json || o->no_wait || o->wait_drained_ms > 0))
 		snprintf(err, errsize, "\"--%s\" goes with \"-s\"", o->json ? "json"
 			: o->no_wait ? "no-wait" : "wait-drained");
+	else if (o->takeover != NULL && (s != NULL ||
+			(o->action != ACTION_RUN && o->action != ACTION_TRIAL)))
+		snprintf(err, errsize, "\"--takeover\" is for a start, without another action");
 	else if (s != NULL && !is_signal(s))
 		snprintf(err, errsize,
 			"unknown signal \"-s %s\"; allowed are stop, quit, reopen, reload, "

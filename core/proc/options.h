@@ -31,6 +31,7 @@ struct options {
 	bool quiet;
 	const char *conf, *prefix, *error_log, *global; /* NULL: not given */
 	const char *signal;
+	const char *takeover;       /* path of a control socket, "": the configuration's */
 	bool json, no_wait;         /* with -s */
 	uint64_t wait_drained_ms;   /* 0: not given */
 	char *const *files; /* of modules: ACTION_INDEX and what follows it */

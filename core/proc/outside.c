@@ -12,13 +12,17 @@
 #include "core/os/log.h"
 #include "core/os/sdnotify.h"
 #include "core/proc/board.h"
-#include "core/proc/outside.h"
+#include "core/proc/master_private.h"
+#include "core/proc/rows.h"
+#include "core/proc/takeover.h"
 #include "core/proc/watch.h"
 
 static struct {
 	const struct ctl_calls *calls;
 	int board;          /* from the image before this; -1: none */
 	unsigned clients;   /* entries of the last outside_poll() that are ctl.h's */
+	/* whose the others are */
+	void (*others[OUTSIDE_POLL_MAX - CTL_POLL_MAX])(void);
 } outside = { .board = -1 };
 
 static void
@@ -40,7 +44,9 @@ outside_open(const struct plan *plan, const struct ctl_calls *calls)
 	if (rc < 0)
 		lbd_log(lbd_log_process(), LBD_LOG_WARN, -rc,
 			"no memory for what workers say of themselves");
-	ctl_open(&plan->control, calls);
+	/* or it is the other one's until it has given it */
+	if (!taker_is_pending())
+		ctl_open(&plan->control, calls);
 	if (plan->core->watch)
 		watch_open(plan->config, on_files_changed);
 }
@@ -52,22 +58,48 @@ outside_close(void)
 	watch_close();
 }
 
+static void
+hear_files(void)
+{
+	watch_hear(clock_read_ms());
+}
+
+static void
+hear_rows(void)
+{
+	rows_hear(generation_row_ended);
+}
+
 unsigned
 outside_poll(struct pollfd *p)
 {
+	const struct {
+		struct pollfd p;
+		void (*hear)(void);
+	} others[] = {
+		{ { .fd = watch_fd(), .events = POLLIN }, hear_files },
+		{ { .fd = rows_fd(), .events = POLLIN }, hear_rows },
+		{ giver_poll(), giver_hear },
+		{ taker_poll(), taker_hear },
+	};
 	unsigned n = outside.clients = ctl_poll(p);
 
-	if (watch_fd() >= 0)
-		p[n++] = (struct pollfd){ .fd = watch_fd(), .events = POLLIN };
+	for (size_t i = 0; i < LBD_ARRAY_LEN(others); i++) {
+		if (others[i].p.fd < 0)
+			continue;
+		outside.others[n - outside.clients] = others[i].hear;
+		p[n++] = others[i].p;
+	}
 	return n;
 }
 
 void
 outside_serve(const struct pollfd *p, unsigned n)
 {
+	for (unsigned i = outside.clients; i < n; i++)
+		if (p[i].revents != 0)
+			outside.others[i - outside.clients]();
 	ctl_serve(p, outside.clients);
-	if (n > outside.clients && p[outside.clients].revents != 0)
-		watch_hear(clock_read_ms());
 }
 
 uint64_t
@@ -75,6 +107,7 @@ outside_tick(uint64_t now)
 {
 	uint64_t due = LBD_MIN(ctl_due(), watch_tick(now));
 
+	due = LBD_MIN(due, LBD_MIN(giver_tick(now), taker_tick(now)));
 	return LBD_MIN(due, sdnotify_tick(now));
 }
 
@@ -103,19 +136,33 @@ outside_stopping(void)
 /* --- reloads --- */
 
 static void
-save(struct state *s)
+save_left(struct state *s)
 {
 	struct lbd_str name;
 
-	if (board_fd() >= 0) {
-		state_begin(s, "ctl_board");
-		state_fd(s, board_fd());
-	}
 	for (unsigned i = 0; (name = inherit_left_name(i)).n > 0; i++) {
 		state_begin(s, "ctl_left");
 		state_str(s, "name", name);
 	}
+}
+
+static void
+load_left(struct state *s)
+{
+	for (struct state_entry *e = NULL; (e = state_next(s, "ctl_left", e)) != NULL;)
+		inherit_leave_file(state_get(e, "name"));
+}
+
+static void
+save(struct state *s)
+{
+	if (board_fd() >= 0) {
+		state_begin(s, "ctl_board");
+		state_fd(s, board_fd());
+	}
+	save_left(s);
 	ctl_save(s);
+	taker_save(s);
 }
 
 static void
@@ -125,9 +172,9 @@ load(struct state *s)
 
 	if (e != NULL)
 		outside.board = state_take_fd(e);
-	for (e = NULL; (e = state_next(s, "ctl_left", e)) != NULL;)
-		inherit_leave_file(state_get(e, "name"));
+	load_left(s);
 	ctl_load(s);
+	taker_load(s);
 }
 
 static void
@@ -152,6 +199,46 @@ forked(void)
 {
 	ctl_forked();
 	watch_close();
+	giver_forget();
+	taker_forget();
+	rows_forget();
+}
+
+/* --- takeover --- */
+
+void
+outside_give(struct state *s)
+{
+	save_left(s);
+	ctl_give(s);
+}
+
+void
+outside_given(pid_t to)
+{
+	ctl_given();
+	watch_close();
+	sdnotify_given(to);
+}
+
+void
+outside_kept(void)
+{
+	ctl_kept();
+}
+
+void
+outside_take(struct state *s)
+{
+	load_left(s);
+	ctl_take(s);
+}
+
+void
+outside_taken(const struct plan *plan, pid_t from)
+{
+	ctl_taken(from);
+	ctl_open(&plan->control, outside.calls);
 }
 
 static const struct reload_hooks hooks = {

@@ -2,7 +2,8 @@
 
 /*
  * What the master has to do with the world besides its children and signals: those who ask over the
- * control socket (ctl.h), the service manager (sdnotify.h), changed files (watch.h).
+ * control socket (ctl.h), the service manager (sdnotify.h), changed files (watch.h), another lbd
+ * that takes over or was taken over from (takeover.h).
  */
 
 #ifndef LBD_CORE_PROC_OUTSIDE_H
@@ -11,7 +12,7 @@
 #include "core/proc/ctl.h"
 #include "core/proc/plan.h"
 
-enum { OUTSIDE_POLL_MAX = CTL_POLL_MAX + 1 };
+enum { OUTSIDE_POLL_MAX = CTL_POLL_MAX + 4 };
 
 /* Once per image, before a state is read. */
 void outside_init(void);
@@ -29,5 +30,15 @@ uint64_t outside_tick(uint64_t now);
 /* All processes are ready for the first time; the master begins to end. */
 void outside_started(unsigned generation, unsigned workers);
 void outside_stopping(void);
+
+/*
+ * Takeover (takeover.h), giver: what goes along; then it is the other one's (0: not known here), or
+ * remains here.  Taker: what came; then it is used.
+ */
+void outside_give(struct state *s);
+void outside_given(pid_t to);
+void outside_kept(void);
+void outside_take(struct state *s);
+void outside_taken(const struct plan *plan, pid_t from);
 
 #endif

@@ -26,6 +26,7 @@
 #include "core/proc/image.h"
 #include "core/proc/master_private.h"
 #include "core/proc/reload.h"
+#include "core/proc/takeover.h"
 
 static struct {
 	struct reload_facts facts;
@@ -66,6 +67,9 @@ reload_request(int fd, const char *note)
 	if (master.state >= QUITTING)
 		return -EBUSY;
 	rc = fd >= 0 ? askers_add(fd, note, true) : 0;
+	if (rc == 0 && giver_is_active())
+		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
+			"the reload waits for what comes of the takeover");
 	if (rc == 0)
 		reload.facts.pending = true;
 	return rc;
@@ -337,6 +341,14 @@ reload_reap(pid_t pid, int status)
 	return true;
 }
 
+/* One waits, and nothing else goes on: a taker has asked this image, not the next one. */
+static bool
+may_begin(void)
+{
+	return reload.facts.pending && !reload.running && master.state == RUNNING &&
+		!giver_is_active();
+}
+
 /* The master, before it waits: RUNNING, nothing else to do. */
 void
 reload_tick(uint64_t now)
@@ -346,7 +358,7 @@ reload_tick(uint64_t now)
 			trial_failed("reload_timeout has passed, and the trial is not over");
 		return;
 	}
-	if (reload.facts.pending && !reload.running && master.state == RUNNING)
+	if (may_begin())
 		begin(now);
 }
 
@@ -355,8 +367,7 @@ reload_due(void)
 {
 	if (reload.trial.pid > 0)
 		return reload.facts.started_ms + master.plan->core->reload_timeout_ms;
-	return reload.facts.pending && !reload.running && master.state == RUNNING ? 0
-		: UINT64_MAX;
+	return may_begin() ? 0 : UINT64_MAX;
 }
 
 void
@@ -370,10 +381,10 @@ reload_drained(unsigned generation)
 }
 
 void
-reload_stop(void)
+reload_stop(const char *why)
 {
 	struct reload_report r = { .generation = master.generation, .workers = master.workers,
-		.modules = "", .text = "lbd is ending" };
+		.modules = "", .text = why };
 
 	reload.facts.pending = false;
 	trial_end(&reload.trial);

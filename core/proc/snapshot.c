@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,6 +31,7 @@
 #include "core/net/inherit.h"
 #include "core/net/listener.h"
 #include "core/net/upstream.h"
+#include "core/os/sock.h"
 #include "core/proc/image.h"
 #include "core/proc/lookout.h"
 #include "core/proc/master_private.h"
@@ -199,6 +201,13 @@ save_again(struct state *s, struct state *before, const char *key)
 		state_copy(s, e);
 }
 
+void
+snapshot_shared(struct state *s)
+{
+	save_listeners(s, master.plan->config);
+	upstreams_each_zone(master.plan->config, save_zone, s);
+}
+
 struct state *
 snapshot_make(const struct reload_facts *facts, struct state *before)
 {
@@ -219,8 +228,7 @@ snapshot_make(const struct reload_facts *facts, struct state *before)
 		save_again(s, before, "file");
 		save_again(s, before, "module");
 	} else if (c != NULL) {
-		save_listeners(s, master.plan->config);
-		upstreams_each_zone(master.plan->config, save_zone, s);
+		snapshot_shared(s);
 		config_each_file(c, save_file, s);
 		save_modules(s);
 	}
@@ -272,6 +280,22 @@ restore_zones(struct state *s)
 		if (state_get_fd(e) >= 0)
 			rc = restore_fd(e, INHERIT_ZONE, 0);
 	return rc;
+}
+
+int
+snapshot_take(struct state *s)
+{
+	/* it came from somebody else: what it is not is not used */
+	for (struct state_entry *e = NULL; (e = state_next(s, "listener", e)) != NULL;) {
+		int fd = state_get_fd(e);
+
+		if (fd < 0 || (sock_type(fd) == SOCK_STREAM && sock_is_listening(fd) &&
+				state_get(e, "name").n > 0))
+			continue;
+		fd = state_take_fd(e);
+		sock_close(&fd);
+	}
+	return snapshot_sockets(s) < 0 ? -ENOMEM : restore_zones(s);
 }
 
 static int

@@ -29,6 +29,7 @@
 #include "core/proc/outside.h"
 #include "core/proc/signals.h"
 #include "core/proc/start.h"
+#include "core/proc/takeover.h"
 #include "core/proc/worker.h"
 
 static struct {
@@ -147,6 +148,16 @@ start_pid_path_change(const char *path)
 	remove_pid(old);
 }
 
+void
+start_pid_path_given(uint64_t dev, uint64_t ino)
+{
+	struct stat st;
+
+	/* the number in it tells nothing: it may be ours in another container */
+	if (stat(run.pid_path, &st) == 0 && st.st_dev == dev && st.st_ino == ino)
+		run.pid_path[0] = '\0';
+}
+
 static void
 on_started(void)
 {
@@ -187,8 +198,8 @@ run_processes(const struct plan *plan)
 {
 	int code;
 
-	/* after a reload there is one, and moves when the reload has succeeded */
-	if (!reload_is_resumed() && write_pid(plan->pid_path) < 0)
+	/* after a reload there is one, and moves when that, or a takeover, has succeeded */
+	if (!reload_is_resumed() && !taker_is_pending() && write_pid(plan->pid_path) < 0)
 		return 1;
 	make_worker_dirs(plan);
 	if (plan->as_root && plan->uid != 0)
@@ -201,6 +212,21 @@ run_processes(const struct plan *plan)
 	}
 	remove_pid(run.pid_path);
 	return code;
+}
+
+/* What another lbd has, or had before, is not ours to remove. */
+static void
+close_listeners(struct config *c)
+{
+	if (taker_is_pending()) {
+		listeners_abandon(c);
+		inherit_keep_files();
+	}
+	if (taker_is_pending() || giver_has_given())
+		listeners_drop(c);
+	else
+		listeners_close(c);
+	inherit_commit(NULL);
 }
 
 int
@@ -224,8 +250,7 @@ start_run(struct plan *plan)
 		rc = signals_block();
 	log_init();
 	code = rc == 0 ? run_processes(plan) : 1;
-	listeners_close(plan->config);
-	inherit_commit(NULL);
+	close_listeners(plan->config);
 	logfile_flush_all();
 	return code;
 }

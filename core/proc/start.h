@@ -28,5 +28,7 @@ const char *start_pid_path(void);
 void start_pid_path_set(struct lbd_str path);
 /* Moves it; what fails is logged, and the old one stays. */
 void start_pid_path_change(const char *path);
+/* Another lbd has written its number to that file: it is not ours to remove when it is the same. */
+void start_pid_path_given(uint64_t dev, uint64_t ino);
 
 #endif

@@ -67,9 +67,9 @@ struct state *state_load(int fd);
 void state_claim(struct state *s);
 
 /*
- * In place of state_claim(), for a text that came without exec and its descriptors beside it, in the
- * order of state_fds(): the entries own them.  All of fds are taken in any case.  -EBADMSG: there
- * are not as many as entries for them.
+ * In place of state_claim(), for a text that came without exec and its descriptors beside it, in
+ * the order of state_fds(): the entries own them.  All of fds are taken in any case.  -EBADMSG:
+ * there are not as many as entries for them.
  */
 int state_adopt(struct state *s, const int *fds, unsigned n) LBD_USE_RESULT;
 

@@ -139,6 +139,19 @@ last_reload_json(struct json_writer *w, const struct status_history *h)
 	json_end(w, '}');
 }
 
+static void
+taken_json(struct json_writer *w, const struct status_history *h)
+{
+	if (h->taken_ms == 0) {
+		json_null(w, "taken_over");
+		return;
+	}
+	json_begin(w, "taken_over", '{');
+	json_int(w, "from", h->taken_from);
+	json_int(w, "time_ms", (int64_t)h->taken_ms);
+	json_end(w, '}');
+}
+
 void
 status_json(struct json_writer *w, const struct status *s, const struct status_history *h)
 {
@@ -152,6 +165,7 @@ status_json(struct json_writer *w, const struct status *s, const struct status_h
 	json_string(w, "engine", lbd_str_c(s->engine != NULL ? s->engine : ""));
 	json_int(w, "started_ms", (int64_t)h->started_ms);
 	json_int(w, "uptime_ms", (int64_t)uptime_ms(h));
+	taken_json(w, h);
 	json_int(w, "reloads", h->reloads);
 	json_int(w, "reloads_failed", h->failed);
 	last_reload_json(w, h);
@@ -230,6 +244,11 @@ print_history(FILE *f, const struct status_history *h)
 {
 	uint64_t now = clock_read_wall_ms();
 
+	if (h->taken_ms != 0) {
+		fprintf(f, "taken over from process %d ", (int)h->taken_from);
+		print_time(f, now > h->taken_ms ? now - h->taken_ms : 0);
+		fprintf(f, " ago\n");
+	}
 	if (h->last_ms == 0) {
 		fprintf(f, "last reload: none\n");
 		return;

@@ -23,7 +23,8 @@ struct status_process {
 };
 
 struct status {
-	const char *state;   /* "starting", "running", "reloading", "quitting", "stopping" */
+	const char *state;   /* "starting", "running", "reloading", "quitting", "stopping",
+			      * "taken over" */
 	unsigned generation; /* that serves */
 	const char *engine;
 	struct config *config; /* whose groups are told of; NULL: none */
@@ -37,6 +38,8 @@ struct status_history {
 	unsigned reloads, failed;
 	uint64_t last_ms;        /* since 1970; 0: there was none */
 	bool last_ok;
+	uint64_t taken_ms;       /* since 1970; 0: it was an ordinary start */
+	pid_t taken_from;
 	char last_text[1024];
 };
 

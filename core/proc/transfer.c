@@ -8,6 +8,7 @@
  */
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/base/fail.h"
@@ -132,6 +133,30 @@ transfer_send(struct transfer *t)
 	if (rc == -EAGAIN || rc == -ETOOMANYREFS)
 		return 0;
 	return rc < 0 ? rc : 1;
+}
+
+void
+transfer_refuse(struct transfer *t, const char *why)
+{
+	struct state *s = state_create();
+
+	if (s == NULL)
+		return;
+	state_begin(s, "takeover");
+	state_str(s, "text", lbd_str_c(why));
+	if (transfer_put(t, TRANSFER_REFUSED, s) == 0)
+		(void)!transfer_send(t);
+	state_free(&s);
+}
+
+void
+transfer_words(struct state *s, char *buf, size_t size)
+{
+	const struct state_entry *e = state_next(s, "takeover", NULL);
+	struct lbd_str text = e != NULL ? state_get(e, "text") : LBD_STR("no reason is given");
+
+	text = lbd_str_head(text, size - 1);
+	snprintf(buf, size, "%.*s", LBD_FMT(text));
 }
 
 /* --- receiving --- */

@@ -35,14 +35,14 @@ enum {
 
 struct transfer {
 	int fd;                 /* owned; -1: closed */
-	unsigned piece_fds;     /* descriptors in a piece, TRANSFER_PIECE_FDS; tests lower it */
+	unsigned piece_fds;     /* descriptors in one, TRANSFER_PIECE_FDS; tests lower it */
 	struct {
 		uint32_t type;  /* 0: nothing is to be sent */
 		char *text;     /* owned */
 		size_t n, at;
 		int *fds;       /* owned, the descriptors are the sender's */
 		unsigned fd_n, fd_at;
-		bool starved;   /* too many are under way: poll() does not tell when there are less */
+		bool starved;   /* too many are under way, which poll() does not show */
 	} out;
 	struct {
 		uint32_t type;  /* 0: no message has begun */
@@ -65,13 +65,17 @@ void transfer_close(struct transfer *t);
  */
 int transfer_put(struct transfer *t, enum transfer_type type, const struct state *s) LBD_USE_RESULT;
 
+/* Says that it comes to nothing, and why, if there is room for it; and what the other side said. */
+void transfer_refuse(struct transfer *t, const char *why);
+void transfer_words(struct state *s, char *buf, size_t size);
+
 /* Sends what can be sent: 1: nothing is left, 0: not all, or -errno. */
 int transfer_send(struct transfer *t) LBD_USE_RESULT;
 
 /*
  * 1: a message, whose state (with its descriptors) is the caller's now; 0: not yet; -ECONNRESET:
- * the end; -EBADMSG: no message of ours, or more than may come; -EMSGSIZE: this process may not have
- * that many descriptors; another -errno.
+ * the end; -EBADMSG: no message of ours, or more than may come; -EMSGSIZE: this process may not
+ * have that many descriptors; another -errno.
  */
 int transfer_recv(struct transfer *t, uint32_t *type, struct state **s) LBD_USE_RESULT;
 

@@ -73,8 +73,8 @@ ok($r->{ok} && -e $lbd->log_path, 'reopen is done when it is answered');
 # what is refused
 for (['', 'no object'], ['reload', 'no object'], ['[]', 'no object'], ['{}', '"verb" is missing'],
 	['{"verb":"status"', 'a comma is missing'], ['{"verb":"status"} x', 'more text behind the object'],
-	['{"verb":"dance"}', '"verb" is not one of what is allowed: status, workers, reload, upgrade, reopen, quit and stop'],
-	['{"verb":1}', '"verb" is not one of what is allowed: status, workers, reload, upgrade, reopen, quit and stop'],
+	['{"verb":"dance"}', '"verb" is not one of what is allowed: status, workers, reload, upgrade, reopen, quit, stop and takeover'],
+	['{"verb":1}', '"verb" is not one of what is allowed: status, workers, reload, upgrade, reopen, quit, stop and takeover'],
 	['{"verb":"status","verb":"stop"}', 'a name that was there before'],
 	['{"verb":"status","format":"xml"}', '"format" is not one of what is allowed: text and json'],
 	['{"verb":"reload","wait_drained":0}', '"wait_drained" is not one of what is allowed: 1 to 86400000 milliseconds'],

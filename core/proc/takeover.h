@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Takeover: an lbd that has just been started goes on with the sockets of one that runs, which then
+ * drains and ends.  The two need not have anything in common but a path to a control socket: they
+ * may be in different containers, of different versions.
+ *
+ *	taker (taker.c)                      giver (giver.c)
+ *
+ *	{"verb":"takeover"}            -->   over the control socket: who is it, can it be now?
+ *	                               <--   {"ok":true,...} with one end of a new connection
+ *	HELLO                          -->
+ *	                               <--   STATE: sockets, memory, rows in use, ...
+ *	reads its configuration, binds what is new, starts workers, waits until all are ready
+ *	READY                          -->
+ *	                               <--   GO: from here on it does not go back
+ *	workers serve
+ *	SERVING                        -->   its workers drain, and it starts none any more
+ *	                               <--   GIVEN: which processes these are
+ *	                                     ends when they have
+ *
+ * Up to GO the taker may end, and up to SERVING too: the giver then goes on as if nothing had
+ * happened, for its sockets never ceased to accept.  The giver may refuse up to GO, and the taker
+ * ends.  When the giver ends without a word, the taker goes on alone as soon as it has the state.
+ * So there is never a moment in which none of them serves, nor one in which both hold themselves
+ * for the one who does.
+ *
+ * While a taker is there the giver reloads nothing, and starts processes only in rows it has told.
+ */
+
+#ifndef LBD_CORE_PROC_TAKEOVER_H
+#define LBD_CORE_PROC_TAKEOVER_H
+
+#include <poll.h>
+#include <sys/types.h>
+
+#include "core/proc/state.h"
+
+enum { TAKEOVER_PROTOCOL = 1 };
+
+/* --- giver.c --- */
+
+/*
+ * The process from wants to take over: *end is the taker's side of the connection.  -1: not now,
+ * and *why.
+ */
+int giver_begin(pid_t from, int *end, const char **why);
+/* A taker is there, whatever will come of it. */
+bool giver_is_active(void);
+/* Rows are no longer ours to clear, nor files to remove: another process has them. */
+bool giver_has_given(void);
+/* The master begins to end by itself. */
+void giver_stop(const char *why);
+void giver_forget(void);
+
+struct pollfd giver_poll(void);
+void giver_hear(void);
+/* Does what is due; when something is the next time. */
+uint64_t giver_tick(uint64_t now);
+
+/* --- taker.c --- */
+
+/*
+ * Before the master: asks the lbd that listens at path, and waits for its state, which is taken.
+ * ready_ms: how long our start may take.  -1, and why in err.
+ */
+int taker_begin(const char *path, uint64_t ready_ms, char *err, size_t errsize);
+/* We took a state, and do not serve yet. */
+bool taker_is_pending(void);
+/* The number of its generation; 0: nothing was taken over. */
+unsigned taker_generation(void);
+
+/* All processes are ready. */
+void taker_ready(void);
+/* A listener of the other one that we have no use for. */
+void taker_gone(struct lbd_str name);
+/* Our processes serve. */
+void taker_serving(void);
+/* It comes to nothing: tells the other one why. */
+void taker_stop(const char *why);
+void taker_forget(void);
+
+struct pollfd taker_poll(void);
+void taker_hear(void);
+uint64_t taker_tick(uint64_t now);
+
+/* Over a change of the image, while the other one drains. */
+void taker_save(struct state *s);
+void taker_load(struct state *s);
+
+#endif

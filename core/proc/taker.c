@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The process that takes over from a running lbd: see takeover.h.
+ *
+ * What it asks for before it has a master's loop, it waits for; from then on it is polled.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/json.h"
+#include "core/net/inherit.h"
+#include "core/os/clock.h"
+#include "core/os/fdpass.h"
+#include "core/os/file.h"
+#include "core/os/log.h"
+#include "core/os/priv.h"
+#include "core/os/sock.h"
+#include "core/proc/command.h"
+#include "core/proc/master_private.h"
+#include "core/proc/rows.h"
+#include "core/proc/start.h"
+#include "core/proc/takeover.h"
+#include "core/proc/transfer.h"
+
+enum {
+	ANSWER_MS = 10 * 1000, /* of one who runs, to a question */
+	MARGIN_MS = 5000,      /* beyond our own limit for the start */
+	REPLY_MAX = 4096,
+};
+
+enum phase {
+	NONE,
+	TAKEN,   /* the state is here, our processes start */
+	ASKING,  /* they are ready: may we? */
+	SERVING, /* they serve; which processes does the other one have? */
+	OVER,    /* it drains, until the connection ends */
+};
+
+static struct {
+	enum phase phase;
+	struct transfer link;
+	pid_t from;            /* who it is, as we see it; its own word when we do not */
+	unsigned generation;
+	uint64_t due_ms;       /* 0: no limit */
+	bool lost;             /* it ended without a word */
+	struct state *serving; /* owned; what is said when we serve */
+} taker = { .link = { .fd = -1 } };
+
+/* --- before there is a master --- */
+
+static int
+wait_for(int fd, uint64_t until)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	uint64_t now;
+
+	while ((now = clock_read_ms()) < until) {
+		int rc = poll(&p, 1, (int)LBD_MIN(until - now, (uint64_t)60000));
+
+		if (rc > 0)
+			return 0;
+		if (rc < 0 && errno != EINTR)
+			return -errno;
+	}
+	return -ETIMEDOUT;
+}
+
+/* Its words, when it refuses. */
+static void
+read_reply(const char *line, size_t n, char *err, size_t errsize)
+{
+	char room[REPLY_MAX];
+	struct json_reader r;
+	struct json_value v;
+	struct lbd_str name;
+
+	snprintf(err, errsize, "what answers there is no lbd");
+	json_open(&r, lbd_str(line, n), room);
+	while (json_next(&r, &name, &v) > 0)
+		if (lbd_str_eq(name, LBD_STR("text")) && v.type == JSON_STRING)
+			snprintf(err, errsize, "%.*s",
+				LBD_FMT(lbd_str_head(v.text, errsize - 1)));
+}
+
+/* The line that answers, and our end of the connection, which comes with its beginning. */
+static int
+receive_link(int sock, int *link, char *err, size_t errsize)
+{
+	uint64_t until = clock_read_ms() + ANSWER_MS;
+	char line[REPLY_MAX];
+	size_t n = 0;
+	ssize_t got;
+	int rc, fd, fds;
+
+	while (n == 0 || line[n - 1] != '\n') {
+		rc = n < sizeof(line) ? wait_for(sock, until) : -EBADMSG;
+		fds = 1;
+		got = rc < 0 ? rc : fdpass_recv(sock, line + n, sizeof(line) - n, &fd, &fds);
+		if (got == -EAGAIN)
+			continue;
+		if (got <= 0) {
+			snprintf(err, errsize, "no answer: %s",
+				got == 0 ? "it has ended" : strerror((int)-got));
+			return -1;
+		}
+		if (fds > 0) {
+			sock_close(link);
+			*link = fd;
+		}
+		n += (size_t)got;
+	}
+	if (*link >= 0 && lbd_str_starts(lbd_str(line, n), LBD_STR("{\"ok\":true")))
+		return file_set_nonblock(*link, true);
+	read_reply(line, n - 1, err, errsize);
+	return -1;
+}
+
+static int
+connect_to(const char *path, char *err, size_t errsize)
+{
+	struct fdpass_peer peer = { 0, (uid_t)-1, (gid_t)-1 };
+	int link = -1, rc;
+	struct ask a;
+
+	rc = ask_open(&a, path);
+	if (rc < 0) {
+		snprintf(err, errsize, "nobody answers there: %s", strerror(-rc));
+		return -1;
+	}
+	taker.from = a.pid;
+	/* what we get from it is memory that it may write to */
+	if (!fdpass_peer_trusted(a.fd)) {
+		(void)!fdpass_peer(a.fd, &peer);
+		snprintf(err, errsize, "it is run by user %d; take over as that user",
+			(int)peer.uid);
+		rc = -1;
+	}
+	if (rc == 0) {
+		rc = ask_send(&a, LBD_STR("{\"verb\":\"takeover\"}\n"));
+		if (rc < 0)
+			snprintf(err, errsize, "could not ask: %s", strerror(-rc));
+	}
+	if (rc == 0)
+		rc = receive_link(a.fd, &link, err, errsize);
+	ask_close(&a);
+	if (rc < 0)
+		sock_close(&link);
+	transfer_init(&taker.link, link);
+	return rc;
+}
+
+static int
+say(enum transfer_type type, struct state *s)
+{
+	int rc = s == NULL ? -ENOMEM : transfer_put(&taker.link, type, s);
+
+	state_free(&s);
+	if (rc == 0)
+		rc = transfer_send(&taker.link);
+	/* little is said from this side: there is room for it, unless many listeners are gone */
+	return rc < 0 ? rc : 0;
+}
+
+static struct state *
+hello(uint64_t ready_ms)
+{
+	struct state *s = state_create();
+
+	if (s == NULL)
+		return NULL;
+	state_begin(s, "takeover");
+	state_num(s, "protocol", TAKEOVER_PROTOCOL);
+	state_str(s, "version", LBD_STR(LBD_VERSION));
+	state_num(s, "pid", (uint64_t)getpid());
+	state_num(s, "timeout", ready_ms + MARGIN_MS);
+	return s;
+}
+
+/* NULL, and why. */
+static struct state *
+receive_state(char *err, size_t errsize)
+{
+	uint64_t until = clock_read_ms() + ANSWER_MS;
+	struct state *s = NULL;
+	uint32_t type = 0;
+	int rc = 0;
+
+	while (rc == 0) {
+		rc = wait_for(taker.link.fd, until);
+		if (rc == 0)
+			rc = transfer_recv(&taker.link, &type, &s);
+		if (rc > 0 && type > TRANSFER_GIVEN) {
+			state_free(&s);
+			rc = 0;
+		}
+	}
+	if (rc > 0 && type == TRANSFER_STATE)
+		return s;
+	if (rc > 0 && type == TRANSFER_REFUSED)
+		transfer_words(s, err, errsize);
+	else if (rc == -EMSGSIZE)
+		snprintf(err, errsize, "it has more sockets than this process may open files");
+	else
+		snprintf(err, errsize, "it did not say what it has: %s",
+			rc == -ECONNRESET ? "it has ended" : strerror(rc > 0 ? EBADMSG : -rc));
+	state_free(&s);
+	return NULL;
+}
+
+static int
+take_state(struct state *s, char *err, size_t errsize)
+{
+	const struct state_entry *e = state_next(s, "takeover", NULL);
+	uint64_t protocol = state_get_num(e, "protocol", 0);
+
+	if (e == NULL || protocol != TAKEOVER_PROTOCOL) {
+		snprintf(err, errsize, "it speaks version %llu of the protocol, not %d",
+			(unsigned long long)protocol, TAKEOVER_PROTOCOL);
+		return -1;
+	}
+	taker.generation = (unsigned)state_get_num(e, "generation", 1);
+	if (taker.from <= 0)
+		taker.from = (pid_t)state_get_num(e, "pid", 0);
+	if (snapshot_take(s) < 0) {
+		snprintf(err, errsize, "out of memory");
+		return -1;
+	}
+	rows_load(s);
+	rows_hold(true);
+	outside_take(s);
+	return 0;
+}
+
+int
+taker_begin(const char *path, uint64_t ready_ms, char *err, size_t errsize)
+{
+	struct state *s;
+	uint64_t files;
+	int rc;
+
+	/* a descriptor for each of its sockets */
+	(void)!priv_nofile_raise(&files);
+	if (connect_to(path, err, errsize) < 0)
+		return -1;
+	rc = say(TRANSFER_HELLO, hello(ready_ms));
+	if (rc < 0) {
+		snprintf(err, errsize, "could not ask: %s", strerror(-rc));
+		return -1;
+	}
+	s = receive_state(err, errsize);
+	if (s == NULL)
+		return -1;
+	rc = take_state(s, err, errsize);
+	state_free(&s);
+	taker.phase = TAKEN;
+	if (rc < 0)
+		taker_stop(err);
+	return rc;
+}
+
+/* --- the start --- */
+
+bool
+taker_is_pending(void)
+{
+	return taker.phase == TAKEN || taker.phase == ASKING;
+}
+
+unsigned
+taker_generation(void)
+{
+	return taker.generation;
+}
+
+static void
+give_up(const char *why)
+{
+	lbd_log(lbd_log_process(), LBD_LOG_EMERG, 0,
+		"takeover from process %d failed: %s; not started", (int)taker.from, why);
+	master.failed = true;
+	master_stop();
+}
+
+/* We are the only one: it did not say no, and will not. */
+static void
+serve(void)
+{
+	taker.serving = state_create();
+	taker.phase = SERVING;
+	taker.due_ms = 0;
+	if (!taker.lost)
+		inherit_keep_files();
+	/* comes back to taker_gone() and taker_serving() */
+	generation_take(taker.from);
+}
+
+void
+taker_ready(void)
+{
+	int rc;
+
+	if (taker.phase != TAKEN)
+		return;
+	master.deadline_ms = 0;
+	if (taker.lost) {
+		serve();
+		return;
+	}
+	taker.phase = ASKING;
+	taker.due_ms = clock_read_ms() + ANSWER_MS;
+	rc = say(TRANSFER_READY, state_create());
+	if (rc == -ENOMEM)
+		give_up("out of memory");
+}
+
+void
+taker_gone(struct lbd_str name)
+{
+	lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "not listening on %.*s any more",
+		LBD_FMT(name));
+	if (taker.serving == NULL)
+		return;
+	state_begin(taker.serving, "gone");
+	state_str(taker.serving, "name", name);
+}
+
+/* Which file the process number is in, so that the other one does not remove it. */
+static void
+save_pid(struct state *s)
+{
+	struct stat st;
+
+	state_begin(s, "takeover");
+	state_num(s, "pid", (uint64_t)getpid());
+	if (stat(start_pid_path(), &st) < 0)
+		return;
+	state_num(s, "pid_dev", st.st_dev);
+	state_num(s, "pid_ino", st.st_ino);
+}
+
+void
+taker_serving(void)
+{
+	int rc = -ENOMEM;
+
+	if (taker.phase != SERVING)
+		return;
+	if (taker.lost) {
+		state_free(&taker.serving);
+		rows_hold(false);
+		rows_lost(generation_row_ended);
+		return;
+	}
+	if (taker.serving != NULL)
+		save_pid(taker.serving);
+	rc = say(TRANSFER_SERVING, taker.serving);
+	taker.serving = NULL;
+	if (rc < 0 && rc != -EPIPE && rc != -ECONNRESET)
+		lbd_log(lbd_log_process(), LBD_LOG_ALERT, -rc,
+			"could not tell process %d that it may end; send it QUIT", (int)taker.from);
+}
+
+void
+taker_stop(const char *why)
+{
+	if (!taker_is_pending() || taker.link.fd < 0)
+		return;
+	transfer_refuse(&taker.link, why);
+	taker.due_ms = 0;
+	transfer_close(&taker.link);
+}
+
+void
+taker_forget(void)
+{
+	transfer_close(&taker.link);
+	state_free(&taker.serving);
+}
+
+/* --- while our processes start, and serve --- */
+
+static void
+on_given(struct state *s)
+{
+	rows_forget();
+	rows_load(s);
+	rows_hold(false);
+	taker.phase = OVER;
+	lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
+		"takeover: process %d drains; %u of its processes are left", (int)taker.from,
+		rows_count());
+}
+
+static void
+on_message(uint32_t type, struct state *s)
+{
+	char text[400];
+
+	if (type == TRANSFER_REFUSED && taker_is_pending()) {
+		transfer_words(s, text, sizeof(text));
+		transfer_close(&taker.link);
+		give_up(text);
+	} else if (type == TRANSFER_GO && taker.phase == ASKING) {
+		serve();
+	} else if (type == TRANSFER_GIVEN && taker.phase == SERVING) {
+		on_given(s);
+	}
+}
+
+static void
+on_end(void)
+{
+	enum phase before = taker.phase;
+
+	transfer_close(&taker.link);
+	taker.lost = true;
+	if (before <= ASKING)
+		lbd_log(lbd_log_process(), LBD_LOG_WARN, 0,
+			"takeover: process %d has ended before it was taken over; going on alone",
+			(int)taker.from);
+	else
+		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
+			"takeover: process %d has ended", (int)taker.from);
+	if (before == ASKING) {
+		serve();
+	} else if (before >= SERVING) {
+		taker.phase = OVER;
+		rows_hold(false);
+		rows_lost(generation_row_ended);
+	}
+}
+
+struct pollfd
+taker_poll(void)
+{
+	return (struct pollfd){ .fd = taker.link.fd,
+		.events = (short)(POLLIN | (taker.link.out.type != 0 ? POLLOUT : 0)) };
+}
+
+void
+taker_hear(void)
+{
+	struct state *s = NULL;
+	uint32_t type;
+	int rc = 1;
+
+	if (taker.link.fd >= 0 && taker.link.out.type != 0)
+		(void)!transfer_send(&taker.link);
+	while (taker.link.fd >= 0 && (rc = transfer_recv(&taker.link, &type, &s)) > 0) {
+		on_message(type, s);
+		state_free(&s);
+	}
+	if (taker.link.fd < 0 || rc == 0)
+		return;
+	if (rc != -ECONNRESET && taker_is_pending()) {
+		taker_stop("what it says is no message of lbd");
+		give_up("what it says is no message of lbd");
+	} else {
+		on_end();
+	}
+}
+
+uint64_t
+taker_tick(uint64_t now)
+{
+	if (taker.due_ms == 0)
+		return UINT64_MAX;
+	if (taker.due_ms > now)
+		return taker.due_ms;
+	taker.due_ms = 0;
+	taker_stop("it was not told to go in time");
+	give_up("it does not answer");
+	return UINT64_MAX;
+}
+
+/* --- over a change of the image --- */
+
+void
+taker_save(struct state *s)
+{
+	if (taker.phase >= SERVING && taker.link.fd >= 0) {
+		state_begin(s, "taken");
+		state_num(s, "pid", (uint64_t)taker.from);
+		state_num(s, "told", taker.phase == OVER);
+		state_fd(s, taker.link.fd);
+	}
+	rows_save(s);
+}
+
+void
+taker_load(struct state *s)
+{
+	struct state_entry *e = state_next(s, "taken", NULL);
+
+	rows_load(s);
+	if (e == NULL || state_get_fd(e) < 0)
+		return;
+	transfer_init(&taker.link, state_take_fd(e));
+	taker.from = (pid_t)state_get_num(e, "pid", 0);
+	taker.phase = state_get_num(e, "told", 1) != 0 ? OVER : SERVING;
+	rows_hold(taker.phase == SERVING);
+}
