@@ -220,20 +220,25 @@ generation_check_ready(void)
 void
 generation_take(pid_t from)
 {
-	unsigned workers = master.plan->workers;
-
 	listeners_commit(master.plan->config);
 	children_tell(&master.children, master.generation, CHANNEL_SERVE, "");
 	inherit_commit(taker_gone);
 	start_pid_path_change(master.plan->pid_path);
 	outside_taken(master.plan, from);
+	master.state = RUNNING;
+	master.deadline_ms = 0;
+	taker_serving();
+}
+
+void
+generation_taken(pid_t from)
+{
+	unsigned workers = master.plan->workers;
+
 	lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
 		"takeover: generation %u is serving (%u worker%s, engine %s), taken over from "
 		"process %d", master.generation, workers, workers == 1 ? "" : "s",
 		master.plan->engine, (int)from);
-	master.state = RUNNING;
-	master.deadline_ms = 0;
-	taker_serving();
 	outside_started(master.generation, workers);
 	master.started();
 }

@@ -32,6 +32,7 @@ enum {
 	READY_MS = 60 * 1000,          /* what it may take when it does not say */
 	READY_MAX_MS = 10 * 60 * 1000,
 	STARVED_MS = 20,
+	CEASE_MS = 1000,               /* as at a reload */
 };
 
 enum phase {
@@ -39,7 +40,8 @@ enum phase {
 	ASKED,    /* it is to say HELLO */
 	STARTING_UP, /* it gets the state, and starts */
 	GOING,    /* we have said GO */
-	GIVEN,    /* it serves */
+	CEASING,  /* it serves; some of our workers may still accept */
+	GIVEN,    /* they do not */
 };
 
 static struct {
@@ -68,8 +70,7 @@ end(void)
 	pidfds_close();
 	transfer_close(&giver.link);
 	giver.due_ms = 0;
-	if (giver.phase != GIVEN)
-		giver.phase = IDLE;
+	giver.phase = giver.phase >= CEASING ? GIVEN : IDLE;
 }
 
 /* Nothing has changed, and the log says why. */
@@ -211,9 +212,9 @@ static void
 on_serving(struct state *s)
 {
 	const struct state_entry *e = state_next(s, "takeover", NULL);
-	struct state *rows;
 
-	giver.phase = GIVEN;
+	giver.phase = CEASING;
+	giver.due_ms = clock_read_ms() + CEASE_MS;
 	giver.from = number_of(state_get_num(e, "pid", 0));
 	lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
 		"takeover: process %d serves; generation %u drains, then this lbd ends",
@@ -223,12 +224,20 @@ on_serving(struct state *s)
 	start_pid_path_given(state_get_num(e, "pid_dev", 0), state_get_num(e, "pid_ino", 0));
 	outside_given(giver.from);
 	master_given();
-	rows = state_create();
-	if (rows != NULL && save_rows(rows) < 0)
-		state_free(&rows);
-	/* they are told as they are now; what becomes of them is no longer ours */
+	/* what becomes of those is no longer ours to say */
 	rows_hold(true);
-	say(TRANSFER_GIVEN, rows);
+}
+
+static void
+tell_given(void)
+{
+	struct state *s = state_create();
+
+	giver.phase = GIVEN;
+	giver.due_ms = 0;
+	if (s != NULL && save_rows(s) < 0)
+		state_free(&s);
+	say(TRANSFER_GIVEN, s);
 }
 
 static void
@@ -237,7 +246,7 @@ on_message(uint32_t type, struct state *s)
 	const struct state_entry *e = state_next(s, "takeover", NULL);
 	char text[400];
 
-	if (giver.phase == GIVEN)
+	if (giver.phase >= CEASING)
 		return;
 	if (type == TRANSFER_REFUSED) {
 		transfer_words(s, text, sizeof(text));
@@ -261,11 +270,11 @@ on_message(uint32_t type, struct state *s)
 static const char *
 not_now(void)
 {
-	if (giver.phase == GIVEN)
+	if (giver.phase >= CEASING)
 		return "another process has taken over from this lbd";
 	if (giver.phase != IDLE)
 		return "another takeover is going on; try again when it is over";
-	if (master.state == STARTING)
+	if (master.state == STARTING || taker_is_settling())
 		return "this lbd is still starting; try again";
 	if (master.state >= QUITTING)
 		return "this lbd is about to end";
@@ -304,7 +313,7 @@ giver_is_active(void)
 bool
 giver_has_given(void)
 {
-	return giver.phase == GIVEN;
+	return giver.phase >= CEASING;
 }
 
 void
@@ -349,7 +358,7 @@ giver_hear(void)
 	}
 	if (giver.link.fd < 0 || rc == 0)
 		return;
-	if (giver.phase == GIVEN)
+	if (giver.phase >= CEASING)
 		end();
 	else if (rc == -ECONNRESET)
 		failed("it has ended");
@@ -364,6 +373,12 @@ giver_tick(uint64_t now)
 
 	if (giver.link.fd < 0)
 		return UINT64_MAX;
+	if (giver.phase == CEASING) {
+		if (due > now && !children_ceased(&master.children, master.generation))
+			return due;
+		tell_given();
+		return UINT64_MAX;
+	}
 	if (due <= now) {
 		refuse(giver.phase == ASKED ? "it says nothing"
 			: "it was not ready in the time it has");

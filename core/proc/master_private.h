@@ -76,8 +76,9 @@ void generation_check_ready(void);
 void generation_check_ceased(uint64_t now);
 /* Not all have, in time. */
 void generation_late(void);
-/* The first one, all ready, serves in place of another lbd's (takeover.h). */
+/* The first one, all ready, serves beside another lbd's (takeover.h); in its place. */
 void generation_take(pid_t from);
+void generation_taken(pid_t from);
 /* Nobody is left of a generation that could not start: back to the one before. */
 void generation_check_failed(void);
 

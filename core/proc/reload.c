@@ -346,7 +346,7 @@ static bool
 may_begin(void)
 {
 	return reload.facts.pending && !reload.running && master.state == RUNNING &&
-		!giver_is_active();
+		!giver_is_active() && !taker_is_settling();
 }
 
 /* The master, before it waits: RUNNING, nothing else to do. */

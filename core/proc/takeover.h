@@ -16,7 +16,7 @@
  *	                               <--   GO: from here on it does not go back
  *	workers serve
  *	SERVING                        -->   its workers drain, and it starts none any more
- *	                               <--   GIVEN: which processes these are
+ *	                               <--   GIVEN: they accept no more; which they are
  *	                                     ends when they have
  *
  * Up to GO the taker may end, and up to SERVING too: the giver then goes on as if nothing had
@@ -67,6 +67,8 @@ uint64_t giver_tick(uint64_t now);
 int taker_begin(const char *path, uint64_t ready_ms, char *err, size_t errsize);
 /* We took a state, and do not serve yet. */
 bool taker_is_pending(void);
+/* We serve, and maybe the other one still does: it is a matter of a moment. */
+bool taker_is_settling(void);
 /* The number of its generation; 0: nothing was taken over. */
 unsigned taker_generation(void);
 

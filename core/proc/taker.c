@@ -29,6 +29,7 @@
 enum {
 	ANSWER_MS = 10 * 1000, /* of one who runs, to a question */
 	MARGIN_MS = 5000,      /* beyond our own limit for the start */
+	GIVEN_MS = 3000,       /* until its workers have ceased to accept */
 	REPLY_MAX = 4096,
 };
 
@@ -36,7 +37,7 @@ enum phase {
 	NONE,
 	TAKEN,   /* the state is here, our processes start */
 	ASKING,  /* they are ready: may we? */
-	SERVING, /* they serve; which processes does the other one have? */
+	SERVING, /* they serve; has the other one ceased, which processes does it have? */
 	OVER,    /* it drains, until the connection ends */
 };
 
@@ -47,6 +48,7 @@ static struct {
 	unsigned generation;
 	uint64_t due_ms;       /* 0: no limit */
 	bool lost;             /* it ended without a word */
+	bool settling;         /* who started us waits for the news that we serve alone */
 	struct state *serving; /* owned; what is said when we serve */
 } taker = { .link = { .fd = -1 } };
 
@@ -265,6 +267,22 @@ taker_begin(const char *path, uint64_t ready_ms, char *err, size_t errsize)
 /* --- the start --- */
 
 bool
+taker_is_settling(void)
+{
+	return taker.settling;
+}
+
+static void
+settled(void)
+{
+	if (!taker.settling)
+		return;
+	taker.settling = false;
+	taker.due_ms = 0;
+	generation_taken(taker.from);
+}
+
+bool
 taker_is_pending(void)
 {
 	return taker.phase == TAKEN || taker.phase == ASKING;
@@ -291,7 +309,8 @@ serve(void)
 {
 	taker.serving = state_create();
 	taker.phase = SERVING;
-	taker.due_ms = 0;
+	taker.settling = true;
+	taker.due_ms = clock_read_ms() + GIVEN_MS;
 	if (!taker.lost)
 		inherit_keep_files();
 	/* comes back to taker_gone() and taker_serving() */
@@ -353,6 +372,7 @@ taker_serving(void)
 		state_free(&taker.serving);
 		rows_hold(false);
 		rows_lost(generation_row_ended);
+		settled();
 		return;
 	}
 	if (taker.serving != NULL)
@@ -393,6 +413,7 @@ on_given(struct state *s)
 	lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
 		"takeover: process %d drains; %u of its processes are left", (int)taker.from,
 		rows_count());
+	settled();
 }
 
 static void
@@ -431,6 +452,7 @@ on_end(void)
 		taker.phase = OVER;
 		rows_hold(false);
 		rows_lost(generation_row_ended);
+		settled();
 	}
 }
 
@@ -472,6 +494,10 @@ taker_tick(uint64_t now)
 	if (taker.due_ms > now)
 		return taker.due_ms;
 	taker.due_ms = 0;
+	if (taker.phase != ASKING) {
+		settled();
+		return UINT64_MAX;
+	}
 	taker_stop("it was not told to go in time");
 	give_up("it does not answer");
 	return UINT64_MAX;

@@ -23,7 +23,7 @@ enum transfer_type {
 	TRANSFER_READY,     /* taker: my workers could serve */
 	TRANSFER_GO,        /* giver: do; I shall not go back on it unless you end */
 	TRANSFER_SERVING,   /* taker: they do; what nobody wants any more */
-	TRANSFER_GIVEN,     /* giver: mine drain; who they are */
+	TRANSFER_GIVEN,     /* giver: mine accept no more; who they are */
 };
 
 enum {
