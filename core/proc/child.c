@@ -136,6 +136,70 @@ child_start(struct children *cs, struct child *c, bool serve)
 	return 0;
 }
 
+/* --- its channel --- */
+
+static void
+channel_end(struct child *c)
+{
+	sock_close(&c->channel);
+	free(c->unsent);
+	c->unsent = NULL;
+	c->unsent_n = 0;
+}
+
+void
+child_keep(struct child *c, struct lbd_str messages)
+{
+	unsigned n = (unsigned)(messages.n / sizeof(*c->unsent));
+	struct channel_msg *v;
+
+	if (n == 0)
+		return;
+	v = realloc(c->unsent, (c->unsent_n + n) * sizeof(*v));
+	if (v == NULL)
+		return;
+	memcpy(v + c->unsent_n, messages.p, n * sizeof(*v));
+	for (unsigned i = 0; i < n; i++)
+		v[c->unsent_n + i].text[sizeof(v->text) - 1] = '\0';
+	c->unsent = v;
+	c->unsent_n += n;
+}
+
+/* One that has much to hear at once, as of a thousand listeners, is told later. */
+static int
+child_tell(struct child *c, uint32_t type, const char *text)
+{
+	struct channel_msg msg = { .type = type };
+	unsigned n = c->unsent_n;
+	int rc = n > 0 ? -EAGAIN : channel_send(c->channel, type, text);
+
+	if (rc != -EAGAIN)
+		return rc;
+	snprintf(msg.text, sizeof(msg.text), "%s", text);
+	child_keep(c, lbd_str((const char *)&msg, sizeof(msg)));
+	return c->unsent_n > n ? 0 : -ENOMEM;
+}
+
+static void
+child_flush(struct child *c)
+{
+	unsigned n = 0;
+
+	while (n < c->unsent_n &&
+		channel_send(c->channel, c->unsent[n].type, c->unsent[n].text) == 0)
+		n++;
+	if (n == 0)
+		return;
+	memmove(c->unsent, c->unsent + n, (c->unsent_n - n) * sizeof(*c->unsent));
+	c->unsent_n -= n;
+}
+
+short
+child_events(const struct child *c)
+{
+	return (short)(POLLIN | (c->unsent_n > 0 ? POLLOUT : 0));
+}
+
 struct child *
 children_find(const struct children *cs, pid_t pid)
 {
@@ -172,7 +236,7 @@ child_ended(struct child *c, int status)
 	/* one that ended by itself has ceased to accept before */
 	if (c->role == ROLE_WORKER && (!WIFEXITED(status) || WEXITSTATUS(status) != 0))
 		lookout_died(&c->channel);
-	sock_close(&c->channel);
+	channel_end(c);
 	return WIFEXITED(status) && WEXITSTATUS(status) == PROCESS_CANNOT_START;
 }
 
@@ -206,6 +270,7 @@ child_hear(struct children *cs, struct child *c)
 
 	if (c->channel < 0)
 		return false;
+	child_flush(c);
 	while ((rc = channel_recv(c->channel, &msg, NULL)) > 0) {
 		if (msg.type == CHANNEL_FAILED)
 			snprintf(cs->why, sizeof(cs->why), "%s", msg.text);
@@ -219,7 +284,7 @@ child_hear(struct children *cs, struct child *c)
 	}
 	/* the process is about to be reaped; a closed channel must not be polled again */
 	if (rc != -EAGAIN)
-		sock_close(&c->channel);
+		channel_end(c);
 	return ready;
 }
 
@@ -275,7 +340,7 @@ children_tell(struct children *cs, unsigned generation, uint32_t type, const cha
 			continue;
 		if (type == CHANNEL_DRAIN && c->drain_ms == 0)
 			c->drain_ms = clock_read_ms();
-		rc = channel_send(c->channel, type, text);
+		rc = child_tell(c, type, text);
 		/* one that is ending hears nothing any more */
 		if (rc < 0 && rc != -EPIPE && rc != -ECONNRESET)
 			lbd_log(lbd_log_process(), LBD_LOG_ALERT, -rc, "could not tell %s %d",

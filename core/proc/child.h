@@ -12,6 +12,7 @@
 
 #include <sys/types.h>
 
+#include "core/proc/channel.h"
 #include "core/proc/plan.h"
 #include "core/proc/process.h"
 
@@ -28,6 +29,8 @@ struct child {
 	uint64_t drain_ms;   /* told to drain then; 0: not */
 	uint64_t restart_ms; /* to be started then; 0: not waiting */
 	uint64_t delay_ms;   /* the last one, 0: none yet */
+	struct channel_msg *unsent; /* owned; what its channel had no room for, oldest first */
+	unsigned unsent_n;
 };
 
 struct children {
@@ -40,6 +43,9 @@ struct children {
 
 /* Adds a copy: one that runs already, or is to be started.  0 or -ENOMEM. */
 int children_adopt(struct children *cs, const struct child *c);
+
+/* From the image before: bytes of messages that were not sent. */
+void child_keep(struct child *c, struct lbd_str messages);
 
 /* Forgets entries of that generation that are not running. */
 void children_forget(struct children *cs, unsigned generation);
@@ -61,6 +67,8 @@ bool child_ended(struct child *c, int status);
  */
 void child_schedule(struct child *c, uint64_t now);
 
+/* What its channel is to be polled for. */
+short child_events(const struct child *c);
 /* Reads its channel; true: it has just become ready. */
 bool child_hear(struct children *cs, struct child *c);
 
@@ -77,7 +85,7 @@ bool children_ceased(const struct children *cs, unsigned generation);
 void children_signal(const struct children *cs, unsigned generation, bool workers_only,
 	int number);
 
-/* Sends a message to those that run. */
+/* Sends a message to those that run; what a channel has no room for is sent by child_hear(). */
 void children_tell(struct children *cs, unsigned generation, uint32_t type, const char *text);
 
 /* The oldest generation from this one on that has a process; 0: none. */

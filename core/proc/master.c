@@ -141,9 +141,9 @@ on_signal(const struct signal_event *ev)
 		break;
 	case SIGHUP:
 	case SIGUSR2:
-		lbd_log(log, LBD_LOG_NOTICE, 0, "signal %s received from %d, reloading", name,
-			from);
-		(void)!reload_request(-1, NULL);
+		lbd_log(log, LBD_LOG_NOTICE, 0, "signal %s received from %d, %s", name, from,
+			reload_request(-1, NULL) == 0 ? "reloading"
+				: "not reloading: this lbd is about to end");
 		break;
 	case SIGWINCH:
 		/* also what a terminal sends when its window changes */
@@ -244,7 +244,7 @@ master_poll(void)
 	at = POLL_OWN + polled.outside;
 	for (unsigned i = 0; i < n; i++)
 		polled.v[at + i] = (struct pollfd){ .fd = master.children.v[i].channel,
-			.events = POLLIN };
+			.events = child_events(&master.children.v[i]) };
 	if (poll(polled.v, at + n, time_to_wait(clock_read_ms())) >= 0)
 		return true;
 	if (errno == EINTR)

@@ -9,7 +9,7 @@
  *	handover  fd                       where the generation that serves receives connections
  *	handover  fd                       where the generation that serves gets connections
  *	child     role, generation, slot, row, pid, fd (its channel), ready, ceased, started,
- *	          drained, delay
+ *	          drained, delay, unsent (messages to it)
  *	dead      fd                       channel of a worker whose ring may be there (lookout.h)
  *	file      path, text               the configuration that serves
  *	module    name, version, path, device, inode, changed
@@ -118,6 +118,9 @@ save_child(struct state *s, const struct child *c)
 	state_num(s, "started", c->started_ms);
 	state_num(s, "drained", c->drain_ms);
 	state_num(s, "delay", c->delay_ms);
+	if (c->unsent_n > 0)
+		state_str(s, "unsent", lbd_str((const char *)c->unsent,
+			c->unsent_n * sizeof(*c->unsent)));
 	state_fd(s, c->channel);
 }
 
@@ -316,7 +319,7 @@ restore_child(struct state_entry *e)
 
 	/* a version that does not say was not told, either */
 	c.ceased = state_get_num(e, "ceased", c.drain_ms != 0) != 0;
-
+	child_keep(&c, state_get(e, "unsent"));
 	c.channel = state_take_fd(e);
 	return c.pid > 0 ? children_adopt(&master.children, &c) : 0;
 }

@@ -170,4 +170,14 @@ is(scalar(grep { text($lbd->port(0)) ne 'w2' } 1 .. 64), 0, 'serve all sockets')
 $lbd->stop('QUIT');
 ok(!-e "$dir/$_.sock", "$_.sock is removed in the end") for qw(a b);
 
+# more goes at once than there is room for in a worker's channel
+my $many = Lbd->new(conf => "http { server { " . join(' ', map { "listen 127.0.0.1:%%PORT_$_%%;" } 0 .. 400)
+	. " return 200 \"many\\n\"; } }\n");
+$many->configure("http { server { listen 127.0.0.1:%%PORT_0%%; return 200 \"one\\n\"; } }\n");
+is($many->reload, 1, '400 listeners are removed');
+is(http_get($many->port, '/')->{body}, "one\n", 'one is left');
+ok(wait_for(sub { $many->is_drained && $many->workers == 2 }), 'the workers of before have heard all of it, and end');
+is(scalar(grep { defined Lbd::Client->new($many->port($_)) } 1 .. 400), 0, 'as the others do not listen any more');
+$many->stop;
+
 done_testing;
