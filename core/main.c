@@ -188,6 +188,16 @@ test(void)
 	return good ? 0 : 1;
 }
 
+/* For tests: allocations of this image, until it runs, fail as the variable says. */
+static void
+fail_from(const char *variable)
+{
+	const char *n = getenv(variable);
+
+	if (n != NULL)
+		(void)fail_alloc_set(lbd_str_c(n));
+}
+
 /* What the running lbd has is ours, too, when this returns 0. */
 static int
 take_over(void)
@@ -219,6 +229,7 @@ run(void)
 	if (load() < 0)
 		return 1;
 	if (config_errors(config) == 0 && options.takeover != NULL) {
+		fail_from("LBD_FAIL_TAKEOVER");
 		if (take_over() < 0)
 			return 1;
 		mode = LISTEN_LATER;
@@ -236,16 +247,6 @@ run(void)
 }
 
 /* --- in the place of another image: see core/proc/reload.h --- */
-
-/* For tests: allocations of this image, until it runs, fail as the variable says. */
-static void
-fail_from(const char *variable)
-{
-	const char *n = getenv(variable);
-
-	if (n != NULL)
-		(void)fail_alloc_set(lbd_str_c(n));
-}
 
 /* lbd before a reload: could this program, with these files, go on from here? */
 static int

@@ -77,6 +77,10 @@ end(void)
 static void
 failed(const char *why)
 {
+	if (giver.phase >= CEASING) {
+		end();
+		return;
+	}
 	lbd_log(lbd_log_process(), LBD_LOG_ERROR, 0,
 		"takeover by process %d failed, generation %u keeps serving: %s", (int)giver.from,
 		master.generation, why);
@@ -119,47 +123,58 @@ say(enum transfer_type type, struct state *s)
 		refuse(strerror(-rc));
 }
 
-/* Also of those that are about to be started: it is where they will be. */
+/* Adds a handle on that process to the entry; there is room for it. */
+static void
+save_pidfd(struct state *s, pid_t pid)
+{
+	int fd = pid > 0 ? proc_pidfd(pid) : -1;
+
+	if (fd < 0)
+		return;
+	giver.pidfds[giver.pidfd_n++] = fd;
+	state_fd(s, fd);
+}
+
 static int
+pidfds_open(void)
+{
+	pidfds_close();
+	giver.pidfds = base_malloc((master.children.n + 1) * sizeof(int));
+	return giver.pidfds == NULL ? -ENOMEM : 0;
+}
+
+/* Also of those that are about to be started: it is where they will be. */
+static void
 save_rows(struct state *s)
 {
-	const struct children *cs = &master.children;
+	for (unsigned i = 0; i < master.children.n; i++) {
+		const struct child *c = &master.children.v[i];
 
-	pidfds_close();
-	giver.pidfds = base_malloc(LBD_MAX(cs->n, 1U) * sizeof(int));
-	if (giver.pidfds == NULL)
-		return -ENOMEM;
-	for (unsigned i = 0; i < cs->n; i++) {
-		const struct child *c = &cs->v[i];
-		int fd = c->pid > 0 ? proc_pidfd(c->pid) : -1;
-
-		if (fd >= 0)
-			giver.pidfds[giver.pidfd_n++] = fd;
 		state_begin(s, "row");
 		state_num(s, "row", c->row);
-		state_fd(s, fd);
+		save_pidfd(s, c->pid);
 	}
 	/* and what those had from whom we took over */
 	rows_save(s);
-	return 0;
 }
 
 static void
 tell_state(void)
 {
-	struct state *s = state_create();
+	struct state *s = pidfds_open() < 0 ? NULL : state_create();
 
 	if (s != NULL) {
 		state_begin(s, "takeover");
+		/* when we end without a word, it can tell */
+		save_pidfd(s, getpid());
 		state_num(s, "protocol", TAKEOVER_PROTOCOL);
 		state_str(s, "version", LBD_STR(LBD_VERSION));
 		state_num(s, "pid", (uint64_t)getpid());
 		state_num(s, "generation", master.generation);
 		snapshot_shared(s);
 		outside_give(s);
+		save_rows(s);
 	}
-	if (s != NULL && save_rows(s) < 0)
-		state_free(&s);
 	say(TRANSFER_STATE, s);
 }
 
@@ -231,12 +246,12 @@ on_serving(struct state *s)
 static void
 tell_given(void)
 {
-	struct state *s = state_create();
+	struct state *s = pidfds_open() < 0 ? NULL : state_create();
 
 	giver.phase = GIVEN;
 	giver.due_ms = 0;
-	if (s != NULL && save_rows(s) < 0)
-		state_free(&s);
+	if (s != NULL)
+		save_rows(s);
 	say(TRANSFER_GIVEN, s);
 }
 
@@ -257,6 +272,8 @@ on_message(uint32_t type, struct state *s)
 		giver.link.out.type == 0) {
 		giver.phase = GOING;
 		giver.due_ms = 0;
+		lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
+			"takeover: process %d is ready to serve", (int)giver.from);
 		say(TRANSFER_GO, state_create());
 	} else if (type == TRANSFER_SERVING && giver.phase == GOING && e != NULL) {
 		on_serving(s);

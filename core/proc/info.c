@@ -26,6 +26,8 @@ static const char help[] =
 	"  -p prefix      folder for everything: conf/lbd.conf, logs/\n"
 	"  -e file        error log when the configuration names none; \"stderr\" is one, too\n"
 	"  -g directives  more directives of the main level: -g 'daemon off;'\n"
+	"  --takeover[=socket]\n"
+	"                 start in the place of the lbd that runs, with its sockets; it then ends\n"
 	"\n"
 	"actions:\n"
 	"  -t             test the configuration; with -q say only what is wrong\n"

@@ -30,6 +30,7 @@ enum {
 	ANSWER_MS = 10 * 1000, /* of one who runs, to a question */
 	MARGIN_MS = 5000,      /* beyond our own limit for the start */
 	GIVEN_MS = 3000,       /* until its workers have ceased to accept */
+	GONE_MS = 2000,        /* from the end of its connections to its own */
 	REPLY_MAX = 4096,
 };
 
@@ -47,10 +48,11 @@ static struct {
 	pid_t from;            /* who it is, as we see it; its own word when we do not */
 	unsigned generation;
 	uint64_t due_ms;       /* 0: no limit */
+	int alive;             /* owned: a pidfd of it; -1: none */
 	bool lost;             /* it ended without a word */
 	bool settling;         /* who started us waits for the news that we serve alone */
 	struct state *serving; /* owned; what is said when we serve */
-} taker = { .link = { .fd = -1 } };
+} taker = { .link = { .fd = -1 }, .alive = -1 };
 
 /* --- before there is a master --- */
 
@@ -218,7 +220,7 @@ receive_state(char *err, size_t errsize)
 static int
 take_state(struct state *s, char *err, size_t errsize)
 {
-	const struct state_entry *e = state_next(s, "takeover", NULL);
+	struct state_entry *e = state_next(s, "takeover", NULL);
 	uint64_t protocol = state_get_num(e, "protocol", 0);
 
 	if (e == NULL || protocol != TAKEOVER_PROTOCOL) {
@@ -226,6 +228,7 @@ take_state(struct state *s, char *err, size_t errsize)
 			(unsigned long long)protocol, TAKEOVER_PROTOCOL);
 		return -1;
 	}
+	taker.alive = state_take_fd(e);
 	taker.generation = (unsigned)state_get_num(e, "generation", 1);
 	if (taker.from <= 0)
 		taker.from = (pid_t)state_get_num(e, "pid", 0);
@@ -363,6 +366,16 @@ save_pid(struct state *s)
 	state_num(s, "pid_ino", st.st_ino);
 }
 
+/* For all it knows nobody will accept where it does: so it empties each queue before it closes it. */
+static int
+say_without_memory(void)
+{
+	char text[80];
+
+	snprintf(text, sizeof(text), "lbd-state 1\ntakeover pid=%d\ngone name=*\n", (int)getpid());
+	return transfer_say(&taker.link, TRANSFER_SERVING, text);
+}
+
 void
 taker_serving(void)
 {
@@ -381,6 +394,8 @@ taker_serving(void)
 		save_pid(taker.serving);
 	rc = say(TRANSFER_SERVING, taker.serving);
 	taker.serving = NULL;
+	if (rc == -ENOMEM)
+		rc = say_without_memory();
 	if (rc < 0 && rc != -EPIPE && rc != -ECONNRESET)
 		lbd_log(lbd_log_process(), LBD_LOG_ALERT, -rc,
 			"could not tell process %d that it may end; send it QUIT", (int)taker.from);
@@ -399,6 +414,7 @@ taker_stop(const char *why)
 void
 taker_forget(void)
 {
+	fd_close(&taker.alive);
 	transfer_close(&taker.link);
 	state_free(&taker.serving);
 }
@@ -411,6 +427,7 @@ on_given(struct state *s)
 	rows_forget();
 	rows_load(s);
 	rows_hold(false);
+	fd_close(&taker.alive);
 	taker.phase = OVER;
 	lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
 		"takeover: process %d drains; %u of its processes are left", (int)taker.from,
@@ -434,12 +451,30 @@ on_message(uint32_t type, struct state *s)
 	}
 }
 
+/*
+ * An end without a word may be that of the connection only, when it was short of memory.  A process
+ * that ends closes its files a moment before it is gone.
+ */
+static bool
+is_alive(void)
+{
+	struct pollfd p = { .fd = taker.alive, .events = POLLIN };
+
+	return p.fd >= 0 && poll(&p, 1, GONE_MS) == 0;
+}
+
 static void
 on_end(void)
 {
 	enum phase before = taker.phase;
 
 	transfer_close(&taker.link);
+	if (before <= ASKING && is_alive()) {
+		taker.due_ms = 0;
+		give_up("it has closed the connection");
+		return;
+	}
+	fd_close(&taker.alive);
 	taker.lost = true;
 	if (before <= ASKING)
 		lbd_log(lbd_log_process(), LBD_LOG_WARN, 0,

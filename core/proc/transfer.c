@@ -122,6 +122,22 @@ send_piece(struct transfer *t)
 }
 
 int
+transfer_say(struct transfer *t, enum transfer_type type, const char *text)
+{
+	size_t n = strlen(text);
+	struct piece p;
+	ssize_t sent;
+
+	out_end(t);
+	if (n > sizeof(p.text))
+		return -E2BIG;
+	p.head = (struct head){ .magic = MAGIC, .type = type, .flags = PIECE_FIRST | PIECE_LAST };
+	memcpy(p.text, text, n);
+	sent = fdpass_send(t->fd, &p, sizeof(p.head) + n, NULL, 0);
+	return sent < 0 ? (int)sent : 0;
+}
+
+int
 transfer_send(struct transfer *t)
 {
 	int rc = 0;

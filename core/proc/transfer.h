@@ -65,6 +65,12 @@ void transfer_close(struct transfer *t);
  */
 int transfer_put(struct transfer *t, enum transfer_type type, const struct state *s) LBD_USE_RESULT;
 
+/*
+ * A short message at once, without memory: text is a state's, of TRANSFER_PIECE_TEXT bytes at most.
+ * What was not sent yet is forgotten.  0 or -errno.
+ */
+int transfer_say(struct transfer *t, enum transfer_type type, const char *text) LBD_USE_RESULT;
+
 /* Says that it comes to nothing, and why, if there is room for it; and what the other side said. */
 void transfer_refuse(struct transfer *t, const char *why);
 void transfer_words(struct state *s, char *buf, size_t size);

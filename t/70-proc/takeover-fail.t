@@ -202,6 +202,31 @@ mode('');
 %workers = map { $_ => 1 } $lbd->workers;
 is_as_it_was('after that');
 
+# --- memory is short ---
+
+for my $n (1, 3, 10, 31, 50, 100, 150, 200, 317, 1000, '40+', '120+') {
+	my $short = Lbd->new(conf => site('first'), workers => 1, allow => [qr/\[emerg\]/, qr/exited on signal 9\b/, qr/exited with code 2/]);
+	my $old = $short->pid;
+
+	$short->configure(site('second'));
+	$short->{env} = { LBD_FAIL_TAKEOVER => $n };
+	my $other = taker($short);
+	my $code;
+	ok(wait_for(sub {
+		$code = $? if waitpid($other, POSIX::WNOHANG()) == $other;
+		return defined $code || $short->log =~ /takeover: generation \d+ is serving/;
+	}), "allocation $n fails: it ends or serves") or diag($short->output . $short->log);
+	is((http_get($short->port, '/')->{body} // '') =~ s/ .*//r, defined $code ? 'first' : 'second', 'and one of them serves');
+	if (defined $code) {
+		is($code >> 8, 1, 'the failed one says so');
+	} else {
+		is(ended($old), 0, 'the old one ends');
+		$short->{pid} = $other;
+		delete $short->{status};
+	}
+	$short->stop;
+}
+
 # --- nonsense over the control socket ---
 
 my $path = control_path($lbd);

@@ -187,7 +187,7 @@ subtest 'what is known of servers' => sub {
 };
 
 subtest 'many sockets' => sub {
-	my $n = 150;
+	my $n = 300;
 	my $lbd = Lbd->new(conf => site('first', listen => join ' ', map { "listen 127.0.0.1:%%PORT_$_%%;" } 1 .. $n));
 
 	# two sockets each: more than one message of the kernel takes
