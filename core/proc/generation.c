@@ -163,8 +163,9 @@ change(void)
 
 	listeners_commit(master.plan->config);
 	children_tell(&master.children, master.next, CHANNEL_SERVE, "");
-	inherit_commit(tell_gone);
+	/* before the listeners that are gone, which may be more than a channel has room for */
 	succession_change(&master.children, master.next, master.plan->config);
+	inherit_commit(tell_gone);
 	children_tell(&master.children, drained, CHANNEL_DRAIN, "");
 	children_forget(&master.children, drained);
 	master.generation = master.next;
@@ -224,6 +225,7 @@ generation_take(pid_t from)
 	children_tell(&master.children, master.generation, CHANNEL_SERVE, "");
 	inherit_commit(taker_gone);
 	start_pid_path_change(master.plan->pid_path);
+	lookout_begin();
 	outside_taken(master.plan, from);
 	master.state = RUNNING;
 	master.deadline_ms = 0;

@@ -24,6 +24,7 @@
 #include "core/proc/master_private.h"
 #include "core/proc/rows.h"
 #include "core/proc/start.h"
+#include "core/proc/succession.h"
 #include "core/proc/takeover.h"
 #include "core/proc/transfer.h"
 
@@ -234,6 +235,7 @@ on_serving(struct state *s)
 	lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0,
 		"takeover: process %d serves; generation %u drains, then this lbd ends",
 		(int)giver.from, master.generation);
+	succession_follow(&master.children, master.generation + 1, s);
 	for (struct state_entry *g = NULL; (g = state_next(s, "gone", g)) != NULL;)
 		listener_gone(state_get(g, "name"));
 	start_pid_path_given(state_get_num(e, "pid_dev", 0), state_get_num(e, "pid_ino", 0));
@@ -250,8 +252,11 @@ tell_given(void)
 
 	giver.phase = GIVEN;
 	giver.due_ms = 0;
-	if (s != NULL)
+	if (s != NULL) {
+		state_begin(s, "takeover");
+		state_num(s, "ceased", children_ceased(&master.children, master.generation));
 		save_rows(s);
+	}
 	say(TRANSFER_GIVEN, s);
 }
 
@@ -261,8 +266,11 @@ on_message(uint32_t type, struct state *s)
 	const struct state_entry *e = state_next(s, "takeover", NULL);
 	char text[400];
 
-	if (giver.phase >= CEASING)
+	if (giver.phase >= CEASING) {
+		if (type == TRANSFER_FOLLOW)
+			succession_follow(&master.children, master.generation + 1, s);
 		return;
+	}
 	if (type == TRANSFER_REFUSED) {
 		transfer_words(s, text, sizeof(text));
 		failed(text);
@@ -277,7 +285,7 @@ on_message(uint32_t type, struct state *s)
 		say(TRANSFER_GO, state_create());
 	} else if (type == TRANSFER_SERVING && giver.phase == GOING && e != NULL) {
 		on_serving(s);
-	} else if (type <= TRANSFER_GIVEN) {
+	} else if (type <= TRANSFER_FOLLOW) {
 		refuse("it said something that is not its turn");
 	}
 }

@@ -12,6 +12,7 @@
 #include "core/proc/channel.h"
 #include "core/proc/lookout.h"
 #include "core/proc/master_private.h"
+#include "core/proc/takeover.h"
 
 enum { LOOK_MS = 20, DEAD_MAX = 128 };
 
@@ -95,7 +96,7 @@ lookout_tick(uint64_t now)
 	if (lookout.due == 0 || now < lookout.due)
 		return;
 	forget_gone();
-	lookout.due = lookout.n > 0 || has_waiting() ? now + LOOK_MS : 0;
+	lookout.due = lookout.n > 0 || has_waiting() || taker_doubts(now) ? now + LOOK_MS : 0;
 	tell();
 }
 

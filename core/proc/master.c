@@ -44,7 +44,7 @@ static void
 on_forked(void)
 {
 	sock_close(&master.signals);
-	succession_forked(master.next != 0);
+	succession_forked(master.next != 0 || taker_is_pending());
 	reload_forget();
 	master.forked();
 }
@@ -305,6 +305,8 @@ master_begin(uint64_t now)
 {
 	if (!reload_is_resumed()) {
 		master.generation = taker_generation() + 1;
+		if (taker_is_pending())
+			succession_begin();
 		master.workers = master.plan->workers;
 		master.state = STARTING;
 		master.deadline_ms = now + master.plan->core->reload_timeout_ms;

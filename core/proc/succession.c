@@ -22,6 +22,7 @@
 #include "core/os/sock.h"
 #include "core/proc/channel.h"
 #include "core/proc/succession.h"
+#include "core/proc/takeover.h"
 
 enum { VERSION = 1, LOOK_MS = 200 };
 
@@ -80,6 +81,17 @@ offer_kind(struct state *s, const struct handover_kind *k, struct config *c)
 	}
 }
 
+/* The descriptor is for another master; workers get it beside the text. */
+static void
+offer_write(struct state *s, struct config *c)
+{
+	state_begin(s, "handover");
+	state_num(s, "version", VERSION);
+	state_fd(s, ends.way);
+	for (unsigned i = 0; handover_kind_at(i) != NULL; i++)
+		offer_kind(s, handover_kind_at(i), c);
+}
+
 /* NULL without memory. */
 static struct state *
 offer_make(struct config *c)
@@ -88,18 +100,15 @@ offer_make(struct config *c)
 
 	if (s == NULL)
 		return NULL;
-	state_begin(s, "handover");
-	state_num(s, "version", VERSION);
-	for (unsigned i = 0; handover_kind_at(i) != NULL; i++)
-		offer_kind(s, handover_kind_at(i), c);
+	offer_write(s, c);
 	return s;
 }
 
 /* Each gets a file of its own, for whoever reads it moves its position. */
 static int
-offer_to(const struct child *c, const struct state *offer)
+offer_to(const struct child *c, int way, const struct state *offer)
 {
-	int fds[CHANNEL_FDS] = { ends.way, state_save(offer) }, rc = fds[1];
+	int fds[CHANNEL_FDS] = { way, state_save(offer) }, rc = fds[1];
 
 	if (rc >= 0)
 		rc = channel_send_fds(c->channel, CHANNEL_HANDOVER, "", fds);
@@ -121,7 +130,7 @@ succession_note(int fd)
 }
 
 static void
-tell(const struct children *cs, unsigned generation, const struct state *offer)
+tell(const struct children *cs, unsigned generation, int way, const struct state *offer)
 {
 	for (unsigned i = 0; i < cs->n; i++) {
 		const struct child *c = &cs->v[i];
@@ -129,7 +138,7 @@ tell(const struct children *cs, unsigned generation, const struct state *offer)
 
 		if (c->pid <= 0 || c->role != ROLE_WORKER || c->generation >= generation)
 			continue;
-		rc = offer_to(c, offer);
+		rc = offer_to(c, way, offer);
 		/* one that is ending hears nothing any more; the others drain as they can */
 		if (rc < 0 && rc != -EPIPE && rc != -ECONNRESET)
 			lbd_log(lbd_log_process(), LBD_LOG_WARN, -rc,
@@ -148,12 +157,49 @@ succession_change(const struct children *cs, unsigned generation, struct config 
 	if (ends.way < 0)
 		return;
 	offer = offer_make(c);
-	if (offer != NULL)
-		tell(cs, generation, offer);
+	if (offer != NULL) {
+		tell(cs, generation, ends.way, offer);
+		taker_pass_on(offer);
+	}
 	state_free(&offer);
 	ends.now = ends.next;
 	ends.next = -1;
 	sock_close(&ends.way);
+}
+
+/* --- from another lbd, to another --- */
+
+void
+succession_give(struct state *s, struct config *c)
+{
+	if (s != NULL && ends.way >= 0)
+		offer_write(s, c);
+	ends.now = ends.next;
+	ends.next = -1;
+}
+
+void
+succession_given(void)
+{
+	sock_close(&ends.way);
+}
+
+void
+succession_follow(const struct children *cs, unsigned generation, struct state *s)
+{
+	struct state_entry *e = state_next(s, "handover", NULL);
+	struct state *offer = e == NULL || state_get_fd(e) < 0 ? NULL : state_create();
+
+	if (offer == NULL)
+		return;
+	state_begin(offer, "handover");
+	state_num(offer, "version", state_get_num(e, "version", 0));
+	state_fd(offer, state_get_fd(e));
+	for (struct state_entry *a = NULL; (a = state_next(s, "accept", a)) != NULL;)
+		state_copy(offer, a);
+	tell(cs, generation, state_get_fd(e), offer);
+	taker_pass_on(offer);
+	state_free(&offer);
 }
 
 /* --- from image to image --- */

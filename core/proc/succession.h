@@ -27,6 +27,18 @@ void succession_abandon(void);
 /* It serves: those of older generations are told, before they are told to drain. */
 void succession_change(const struct children *cs, unsigned generation, struct config *c);
 
+/*
+ * Takeover (takeover.h), taker: our generation serves, and s (NULL: nobody hears it) says where
+ * connections of the other lbd's can go on; when that was sent, or cannot be any more, it is given.
+ */
+void succession_give(struct state *s, struct config *c);
+void succession_given(void);
+/*
+ * Giver: that is told to our workers, before they are told to drain, and when there is yet another
+ * one; and to those from whom we took over, if they still drain.
+ */
+void succession_follow(const struct children *cs, unsigned generation, struct state *s);
+
 /* The end of the generation that serves, from image to image. */
 void succession_save(struct state *s);
 void succession_load(struct state *s);

@@ -18,6 +18,8 @@
  *	SERVING                        -->   its workers drain, and it starts none any more
  *	                               <--   GIVEN: they accept no more; which they are
  *	                                     ends when they have
+ *	FOLLOW                         -->   at each reload and takeover until then: where its
+ *	                                     connections can go on
  *
  * Up to GO the taker may end, and up to SERVING too: the giver then goes on as if nothing had
  * happened, for its sockets never ceased to accept.  The giver may refuse up to GO, and the taker
@@ -69,6 +71,8 @@ int taker_begin(const char *path, uint64_t ready_ms, char *err, size_t errsize);
 bool taker_is_pending(void);
 /* We serve, and maybe the other one still does: it is a matter of a moment. */
 bool taker_is_settling(void);
+/* A worker of the other one may still wait at the sockets, or its ring (lookout.h). */
+bool taker_doubts(uint64_t now);
 /* The number of its generation; 0: nothing was taken over. */
 unsigned taker_generation(void);
 
@@ -76,6 +80,8 @@ unsigned taker_generation(void);
 void taker_ready(void);
 /* A listener of the other one that we have no use for. */
 void taker_gone(struct lbd_str name);
+/* Where connections can go on has changed: those who drain elsewhere are told, too. */
+void taker_pass_on(const struct state *offer);
 /* Our processes serve. */
 void taker_serving(void);
 /* It comes to nothing: tells the other one why. */

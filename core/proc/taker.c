@@ -23,6 +23,7 @@
 #include "core/proc/master_private.h"
 #include "core/proc/rows.h"
 #include "core/proc/start.h"
+#include "core/proc/succession.h"
 #include "core/proc/takeover.h"
 #include "core/proc/transfer.h"
 
@@ -30,6 +31,7 @@ enum {
 	ANSWER_MS = 10 * 1000, /* of one who runs, to a question */
 	MARGIN_MS = 5000,      /* beyond our own limit for the start */
 	GIVEN_MS = 3000,       /* until its workers have ceased to accept */
+	RING_MS = 2000,        /* from the end of a process to that of its ring */
 	GONE_MS = 2000,        /* from the end of its connections to its own */
 	REPLY_MAX = 4096,
 };
@@ -50,6 +52,8 @@ static struct {
 	uint64_t due_ms;       /* 0: no limit */
 	int alive;             /* owned: a pidfd of it; -1: none */
 	bool lost;             /* it ended without a word */
+	bool doubt;            /* not all of its workers are known to have ceased */
+	uint64_t doubt_ms;     /* all of them have ended: until then; 0: not yet */
 	bool settling;         /* who started us waits for the news that we serve alone */
 	struct state *serving; /* owned; what is said when we serve */
 } taker = { .link = { .fd = -1 }, .alive = -1 };
@@ -199,7 +203,7 @@ receive_state(char *err, size_t errsize)
 		rc = wait_for(taker.link.fd, until);
 		if (rc == 0)
 			rc = transfer_recv(&taker.link, &type, &s);
-		if (rc > 0 && type > TRANSFER_GIVEN) {
+		if (rc > 0 && type > TRANSFER_FOLLOW) {
 			state_free(&s);
 			rc = 0;
 		}
@@ -277,6 +281,17 @@ taker_is_settling(void)
 	return taker.settling;
 }
 
+bool
+taker_doubts(uint64_t now)
+{
+	if (!taker.doubt)
+		return false;
+	if (taker.doubt_ms == 0 && !taker.settling && rows_count() == 0)
+		taker.doubt_ms = now + RING_MS;
+	taker.doubt = taker.doubt_ms == 0 || now < taker.doubt_ms;
+	return taker.doubt;
+}
+
 static void
 settled(void)
 {
@@ -314,7 +329,7 @@ serve(void)
 {
 	taker.serving = state_create();
 	taker.phase = SERVING;
-	taker.settling = true;
+	taker.settling = taker.doubt = true;
 	taker.due_ms = clock_read_ms() + GIVEN_MS;
 	if (!taker.lost)
 		inherit_keep_files();
@@ -366,6 +381,17 @@ save_pid(struct state *s)
 	state_num(s, "pid_ino", st.st_ino);
 }
 
+void
+taker_pass_on(const struct state *offer)
+{
+	/* one that does not listen goes on with what it was told before */
+	if (taker.phase != OVER || taker.link.fd < 0 || taker.link.out.type != 0)
+		return;
+	if (transfer_put(&taker.link, TRANSFER_FOLLOW, offer) < 0 ||
+		transfer_send(&taker.link) <= 0)
+		transfer_forget(&taker.link);
+}
+
 /* For all it knows nobody will accept where it does: so it empties each queue before it closes it. */
 static int
 say_without_memory(void)
@@ -383,7 +409,10 @@ taker_serving(void)
 
 	if (taker.phase != SERVING)
 		return;
+	succession_give(taker.lost ? NULL : taker.serving, master.plan->config);
 	if (taker.lost) {
+		succession_given();
+		succession_alone();
 		state_free(&taker.serving);
 		rows_hold(false);
 		rows_lost(generation_row_ended);
@@ -396,6 +425,8 @@ taker_serving(void)
 	taker.serving = NULL;
 	if (rc == -ENOMEM)
 		rc = say_without_memory();
+	if (taker.link.out.type == 0)
+		succession_given();
 	if (rc < 0 && rc != -EPIPE && rc != -ECONNRESET)
 		lbd_log(lbd_log_process(), LBD_LOG_ALERT, -rc,
 			"could not tell process %d that it may end; send it QUIT", (int)taker.from);
@@ -424,6 +455,10 @@ taker_forget(void)
 static void
 on_given(struct state *s)
 {
+	const struct state_entry *e = state_next(s, "takeover", NULL);
+
+	if (e != NULL && state_get_num(e, "ceased", 0) != 0)
+		taker.doubt = false;
 	rows_forget();
 	rows_load(s);
 	rows_hold(false);
@@ -487,6 +522,8 @@ on_end(void)
 		serve();
 	} else if (before >= SERVING) {
 		taker.phase = OVER;
+		succession_given();
+		succession_alone();
 		rows_hold(false);
 		rows_lost(generation_row_ended);
 		settled();
@@ -509,6 +546,8 @@ taker_hear(void)
 
 	if (taker.link.fd >= 0 && taker.link.out.type != 0)
 		(void)!transfer_send(&taker.link);
+	if (taker.phase == SERVING && taker.link.out.type == 0)
+		succession_given();
 	while (taker.link.fd >= 0 && (rc = transfer_recv(&taker.link, &type, &s)) > 0) {
 		on_message(type, s);
 		state_free(&s);
@@ -545,8 +584,9 @@ taker_tick(uint64_t now)
 void
 taker_save(struct state *s)
 {
-	if (taker.phase >= SERVING && taker.link.fd >= 0) {
+	if (taker.phase >= SERVING && (taker.link.fd >= 0 || taker.doubt)) {
 		state_begin(s, "taken");
+		state_num(s, "doubt", taker.doubt);
 		state_num(s, "pid", (uint64_t)taker.from);
 		state_num(s, "told", taker.phase == OVER);
 		state_fd(s, taker.link.fd);
@@ -560,6 +600,9 @@ taker_load(struct state *s)
 	struct state_entry *e = state_next(s, "taken", NULL);
 
 	rows_load(s);
+	rows_hold(false);
+	if (e != NULL)
+		taker.doubt = state_get_num(e, "doubt", 1) != 0;
 	if (e == NULL || state_get_fd(e) < 0)
 		return;
 	transfer_init(&taker.link, state_take_fd(e));

@@ -121,6 +121,12 @@ send_piece(struct transfer *t)
 	return 0;
 }
 
+void
+transfer_forget(struct transfer *t)
+{
+	out_end(t);
+}
+
 int
 transfer_say(struct transfer *t, enum transfer_type type, const char *text)
 {

@@ -24,6 +24,7 @@ enum transfer_type {
 	TRANSFER_GO,        /* giver: do; I shall not go back on it unless you end */
 	TRANSFER_SERVING,   /* taker: they do; what nobody wants any more */
 	TRANSFER_GIVEN,     /* giver: mine accept no more; who they are */
+	TRANSFER_FOLLOW,    /* taker: where connections can go on, from now on */
 };
 
 enum {
@@ -74,6 +75,9 @@ int transfer_say(struct transfer *t, enum transfer_type type, const char *text) 
 /* Says that it comes to nothing, and why, if there is room for it; and what the other side said. */
 void transfer_refuse(struct transfer *t, const char *why);
 void transfer_words(struct state *s, char *buf, size_t size);
+
+/* What was not sent is not sent any more. */
+void transfer_forget(struct transfer *t);
 
 /* Sends what can be sent: 1: nothing is left, 0: not all, or -errno. */
 int transfer_send(struct transfer *t) LBD_USE_RESULT;
