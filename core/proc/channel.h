@@ -42,7 +42,7 @@ struct channel_msg {
  */
 int channel_open(int ends[2]) LBD_USE_RESULT;
 
-/* Text is cut to what fits.  0 or -errno (-EAGAIN: no room); fd of -1 is no channel and no error. */
+/* Text is cut to what fits.  0 or -errno (-EAGAIN: no room); fd of -1: no channel, no error. */
 int channel_send(int fd, enum channel_type type, const char *text);
 
 /* The same with CHANNEL_FDS descriptors, which stay the caller's. */

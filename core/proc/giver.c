@@ -107,6 +107,8 @@ flush(void)
 
 	if (rc > 0)
 		pidfds_close();
+	if (rc > 0 && giver.phase == GIVEN)
+		taker_links_given();
 	/* that it is gone is told when it is heard */
 	if (rc < 0 && rc != -EPIPE && rc != -ECONNRESET)
 		refuse(strerror(-rc));
@@ -256,6 +258,7 @@ tell_given(void)
 		state_begin(s, "takeover");
 		state_num(s, "ceased", children_ceased(&master.children, master.generation));
 		save_rows(s);
+		taker_links(s);
 	}
 	say(TRANSFER_GIVEN, s);
 }
@@ -269,6 +272,8 @@ on_message(uint32_t type, struct state *s)
 	if (giver.phase >= CEASING) {
 		if (type == TRANSFER_FOLLOW)
 			succession_follow(&master.children, master.generation + 1, s);
+		if (type == TRANSFER_REOPEN)
+			master_reopen();
 		return;
 	}
 	if (type == TRANSFER_REFUSED) {
@@ -285,7 +290,7 @@ on_message(uint32_t type, struct state *s)
 		say(TRANSFER_GO, state_create());
 	} else if (type == TRANSFER_SERVING && giver.phase == GOING && e != NULL) {
 		on_serving(s);
-	} else if (type <= TRANSFER_FOLLOW) {
+	} else if (type <= TRANSFER_REOPEN) {
 		refuse("it said something that is not its turn");
 	}
 }

@@ -114,6 +114,7 @@ master_reopen(void)
 
 	logfile_reopen_all(give ? plan->uid : (uid_t)-1, give ? plan->gid : (gid_t)-1);
 	children_signal(&master.children, 0, false, SIGUSR1);
+	taker_reopen();
 }
 
 static void

@@ -14,7 +14,6 @@
 #include "core/proc/board.h"
 #include "core/proc/master_private.h"
 #include "core/proc/rows.h"
-#include "core/proc/takeover.h"
 #include "core/proc/watch.h"
 
 static struct {
@@ -22,7 +21,7 @@ static struct {
 	int board;          /* from the image before this; -1: none */
 	unsigned clients;   /* entries of the last outside_poll() that are ctl.h's */
 	/* whose the others are */
-	void (*others[OUTSIDE_POLL_MAX - CTL_POLL_MAX])(void);
+	void (*others[OUTSIDE_OTHERS_MAX])(void);
 } outside = { .board = -1 };
 
 static void
@@ -80,9 +79,8 @@ outside_poll(struct pollfd *p)
 		{ { .fd = watch_fd(), .events = POLLIN }, hear_files },
 		{ { .fd = rows_fd(), .events = POLLIN }, hear_rows },
 		{ giver_poll(), giver_hear },
-		{ taker_poll(), taker_hear },
 	};
-	unsigned n = outside.clients = ctl_poll(p);
+	unsigned n = outside.clients = ctl_poll(p), takers;
 
 	for (size_t i = 0; i < LBD_ARRAY_LEN(others); i++) {
 		if (others[i].p.fd < 0)
@@ -90,6 +88,9 @@ outside_poll(struct pollfd *p)
 		outside.others[n - outside.clients] = others[i].hear;
 		p[n++] = others[i].p;
 	}
+	takers = taker_poll(p + n);
+	for (unsigned i = 0; i < takers; i++, n++)
+		outside.others[n - outside.clients] = taker_hear;
 	return n;
 }
 
@@ -135,11 +136,16 @@ outside_stopping(void)
 
 /* --- reloads --- */
 
+/* What goes to another image and to another master alike: the numbers on the board go on. */
 static void
-save_left(struct state *s)
+save_shared(struct state *s)
 {
 	struct lbd_str name;
 
+	if (board_fd() >= 0) {
+		state_begin(s, "ctl_board");
+		state_fd(s, board_fd());
+	}
 	for (unsigned i = 0; (name = inherit_left_name(i)).n > 0; i++) {
 		state_begin(s, "ctl_left");
 		state_str(s, "name", name);
@@ -147,20 +153,20 @@ save_left(struct state *s)
 }
 
 static void
-load_left(struct state *s)
+load_shared(struct state *s)
 {
-	for (struct state_entry *e = NULL; (e = state_next(s, "ctl_left", e)) != NULL;)
+	struct state_entry *e = state_next(s, "ctl_board", NULL);
+
+	if (e != NULL)
+		outside.board = state_take_fd(e);
+	for (e = NULL; (e = state_next(s, "ctl_left", e)) != NULL;)
 		inherit_leave_file(state_get(e, "name"));
 }
 
 static void
 save(struct state *s)
 {
-	if (board_fd() >= 0) {
-		state_begin(s, "ctl_board");
-		state_fd(s, board_fd());
-	}
-	save_left(s);
+	save_shared(s);
 	ctl_save(s);
 	taker_save(s);
 }
@@ -168,11 +174,7 @@ save(struct state *s)
 static void
 load(struct state *s)
 {
-	struct state_entry *e = state_next(s, "ctl_board", NULL);
-
-	if (e != NULL)
-		outside.board = state_take_fd(e);
-	load_left(s);
+	load_shared(s);
 	ctl_load(s);
 	taker_load(s);
 }
@@ -209,7 +211,7 @@ forked(void)
 void
 outside_give(struct state *s)
 {
-	save_left(s);
+	save_shared(s);
 	ctl_give(s);
 }
 
@@ -230,7 +232,7 @@ outside_kept(void)
 void
 outside_take(struct state *s)
 {
-	load_left(s);
+	load_shared(s);
 	ctl_take(s);
 }
 

@@ -11,8 +11,12 @@
 
 #include "core/proc/ctl.h"
 #include "core/proc/plan.h"
+#include "core/proc/takeover.h"
 
-enum { OUTSIDE_POLL_MAX = CTL_POLL_MAX + 4 };
+enum {
+	OUTSIDE_OTHERS_MAX = 3 + TAKER_POLL_MAX,
+	OUTSIDE_POLL_MAX = CTL_POLL_MAX + OUTSIDE_OTHERS_MAX,
+};
 
 /* Once per image, before a state is read. */
 void outside_init(void);

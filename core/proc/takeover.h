@@ -18,8 +18,9 @@
  *	SERVING                        -->   its workers drain, and it starts none any more
  *	                               <--   GIVEN: they accept no more; which they are
  *	                                     ends when they have
- *	FOLLOW                         -->   at each reload and takeover until then: where its
- *	                                     connections can go on
+ *	FOLLOW                         -->   at each reload and takeover until then, by whoever
+ *	                                     serves: where its connections can go on
+ *	REOPEN                         -->   also until then: its logs were renamed
  *
  * Up to GO the taker may end, and up to SERVING too: the giver then goes on as if nothing had
  * happened, for its sockets never ceased to accept.  The giver may refuse up to GO, and the taker
@@ -37,6 +38,8 @@
 #include <sys/types.h>
 
 #include "core/proc/state.h"
+
+struct transfer;
 
 enum { TAKEOVER_PROTOCOL = 1 };
 
@@ -60,6 +63,15 @@ void giver_hear(void);
 /* Does what is due; when something is the next time. */
 uint64_t giver_tick(uint64_t now);
 
+/* --- taker_ask.c --- */
+
+/*
+ * What the lbd has that listens at path, and a connection to it; NULL, and why in err.  from: who
+ * it is, 0 when that is not visible here.
+ */
+struct state *taker_ask(struct transfer *t, pid_t *from, const char *path, uint64_t ready_ms,
+	char *err, size_t errsize);
+
 /* --- taker.c --- */
 
 /*
@@ -82,13 +94,24 @@ void taker_ready(void);
 void taker_gone(struct lbd_str name);
 /* Where connections can go on has changed: those who drain elsewhere are told, too. */
 void taker_pass_on(const struct state *offer);
+/* And when logs are to be opened anew. */
+void taker_reopen(void);
 /* Our processes serve. */
 void taker_serving(void);
 /* It comes to nothing: tells the other one why. */
 void taker_stop(const char *why);
 void taker_forget(void);
 
-struct pollfd taker_poll(void);
+/*
+ * Connections to those who still drain (elders.h), for whoever takes over from us; then they are
+ * not ours any more.
+ */
+void taker_links(struct state *s);
+void taker_links_given(void);
+
+/* At most TAKER_POLL_MAX entries. */
+enum { TAKER_LINKS_MAX = 16, TAKER_POLL_MAX = TAKER_LINKS_MAX + 1 };
+unsigned taker_poll(struct pollfd *p);
 void taker_hear(void);
 uint64_t taker_tick(uint64_t now);
 

@@ -3,7 +3,8 @@
 /*
  * The process that takes over from a running lbd: see takeover.h.
  *
- * What it asks for before it has a master's loop, it waits for; from then on it is polled.
+ * What it asks for before it has a master's loop, it waits for (taker_ask.c); from then on it is
+ * polled.  Those who drain since earlier takeovers are in elders.c.
  */
 
 #include <errno.h>
@@ -11,15 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/base/json.h"
 #include "core/net/inherit.h"
 #include "core/os/clock.h"
-#include "core/os/fdpass.h"
 #include "core/os/file.h"
 #include "core/os/log.h"
 #include "core/os/priv.h"
-#include "core/os/sock.h"
-#include "core/proc/command.h"
+#include "core/proc/elders.h"
 #include "core/proc/master_private.h"
 #include "core/proc/rows.h"
 #include "core/proc/start.h"
@@ -29,11 +27,9 @@
 
 enum {
 	ANSWER_MS = 10 * 1000, /* of one who runs, to a question */
-	MARGIN_MS = 5000,      /* beyond our own limit for the start */
 	GIVEN_MS = 3000,       /* until its workers have ceased to accept */
 	RING_MS = 2000,        /* from the end of a process to that of its ring */
 	GONE_MS = 2000,        /* from the end of its connections to its own */
-	REPLY_MAX = 4096,
 };
 
 enum phase {
@@ -61,109 +57,6 @@ static struct {
 /* --- before there is a master --- */
 
 static int
-wait_for(int fd, uint64_t until)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	uint64_t now;
-
-	while ((now = clock_read_ms()) < until) {
-		int rc = poll(&p, 1, (int)LBD_MIN(until - now, (uint64_t)60000));
-
-		if (rc > 0)
-			return 0;
-		if (rc < 0 && errno != EINTR)
-			return -errno;
-	}
-	return -ETIMEDOUT;
-}
-
-/* Its words, when it refuses. */
-static void
-read_reply(const char *line, size_t n, char *err, size_t errsize)
-{
-	char room[REPLY_MAX];
-	struct json_reader r;
-	struct json_value v;
-	struct lbd_str name;
-
-	snprintf(err, errsize, "what answers there is no lbd");
-	json_open(&r, lbd_str(line, n), room);
-	while (json_next(&r, &name, &v) > 0)
-		if (lbd_str_eq(name, LBD_STR("text")) && v.type == JSON_STRING)
-			snprintf(err, errsize, "%.*s",
-				LBD_FMT(lbd_str_head(v.text, errsize - 1)));
-}
-
-/* The line that answers, and our end of the connection, which comes with its beginning. */
-static int
-receive_link(int sock, int *link, char *err, size_t errsize)
-{
-	uint64_t until = clock_read_ms() + ANSWER_MS;
-	char line[REPLY_MAX];
-	size_t n = 0;
-	ssize_t got;
-	int rc, fd, fds;
-
-	while (n == 0 || line[n - 1] != '\n') {
-		rc = n < sizeof(line) ? wait_for(sock, until) : -EBADMSG;
-		fds = 1;
-		got = rc < 0 ? rc : fdpass_recv(sock, line + n, sizeof(line) - n, &fd, &fds);
-		if (got == -EAGAIN)
-			continue;
-		if (got <= 0) {
-			snprintf(err, errsize, "no answer: %s",
-				got == 0 ? "it has ended" : strerror((int)-got));
-			return -1;
-		}
-		if (fds > 0) {
-			sock_close(link);
-			*link = fd;
-		}
-		n += (size_t)got;
-	}
-	if (*link >= 0 && lbd_str_starts(lbd_str(line, n), LBD_STR("{\"ok\":true")))
-		return file_set_nonblock(*link, true);
-	read_reply(line, n - 1, err, errsize);
-	return -1;
-}
-
-static int
-connect_to(const char *path, char *err, size_t errsize)
-{
-	struct fdpass_peer peer = { 0, (uid_t)-1, (gid_t)-1 };
-	int link = -1, rc;
-	struct ask a;
-
-	rc = ask_open(&a, path);
-	if (rc < 0) {
-		snprintf(err, errsize, "nobody answers there: %s", strerror(-rc));
-		return -1;
-	}
-	taker.from = a.pid;
-	/* what we get from it is memory that it may write to */
-	if (!fdpass_peer_trusted(a.fd)) {
-		(void)!fdpass_peer(a.fd, &peer);
-		snprintf(err, errsize, "it is run by user %d; take over as that user",
-			(int)peer.uid);
-		rc = -1;
-	}
-	if (rc == 0) {
-		rc = ask_send(&a, LBD_STR("{\"verb\":\"takeover\"}\n"));
-		/* whom it does not let in it answers before that */
-		rc = rc == -EPIPE ? 0 : rc;
-		if (rc < 0)
-			snprintf(err, errsize, "could not ask: %s", strerror(-rc));
-	}
-	if (rc == 0)
-		rc = receive_link(a.fd, &link, err, errsize);
-	ask_close(&a);
-	if (rc < 0)
-		sock_close(&link);
-	transfer_init(&taker.link, link);
-	return rc;
-}
-
-static int
 say(enum transfer_type type, struct state *s)
 {
 	int rc = s == NULL ? -ENOMEM : transfer_put(&taker.link, type, s);
@@ -173,52 +66,6 @@ say(enum transfer_type type, struct state *s)
 		rc = transfer_send(&taker.link);
 	/* little is said from this side: there is room for it, unless many listeners are gone */
 	return rc < 0 ? rc : 0;
-}
-
-static struct state *
-hello(uint64_t ready_ms)
-{
-	struct state *s = state_create();
-
-	if (s == NULL)
-		return NULL;
-	state_begin(s, "takeover");
-	state_num(s, "protocol", TAKEOVER_PROTOCOL);
-	state_str(s, "version", LBD_STR(LBD_VERSION));
-	state_num(s, "pid", (uint64_t)getpid());
-	state_num(s, "timeout", ready_ms + MARGIN_MS);
-	return s;
-}
-
-/* NULL, and why. */
-static struct state *
-receive_state(char *err, size_t errsize)
-{
-	uint64_t until = clock_read_ms() + ANSWER_MS;
-	struct state *s = NULL;
-	uint32_t type = 0;
-	int rc = 0;
-
-	while (rc == 0) {
-		rc = wait_for(taker.link.fd, until);
-		if (rc == 0)
-			rc = transfer_recv(&taker.link, &type, &s);
-		if (rc > 0 && type > TRANSFER_FOLLOW) {
-			state_free(&s);
-			rc = 0;
-		}
-	}
-	if (rc > 0 && type == TRANSFER_STATE)
-		return s;
-	if (rc > 0 && type == TRANSFER_REFUSED)
-		transfer_words(s, err, errsize);
-	else if (rc == -EMSGSIZE)
-		snprintf(err, errsize, "it has more sockets than this process may open files");
-	else
-		snprintf(err, errsize, "it did not say what it has: %s",
-			rc == -ECONNRESET ? "it has ended" : strerror(rc > 0 ? EBADMSG : -rc));
-	state_free(&s);
-	return NULL;
 }
 
 static int
@@ -249,20 +96,13 @@ take_state(struct state *s, char *err, size_t errsize)
 int
 taker_begin(const char *path, uint64_t ready_ms, char *err, size_t errsize)
 {
-	struct state *s;
 	uint64_t files;
+	struct state *s;
 	int rc;
 
 	/* a descriptor for each of its sockets */
 	(void)!priv_nofile_raise(&files);
-	if (connect_to(path, err, errsize) < 0)
-		return -1;
-	rc = say(TRANSFER_HELLO, hello(ready_ms));
-	if (rc < 0) {
-		snprintf(err, errsize, "could not ask: %s", strerror(-rc));
-		return -1;
-	}
-	s = receive_state(err, errsize);
+	s = taker_ask(&taker.link, &taker.from, path, ready_ms, err, errsize);
 	if (s == NULL)
 		return -1;
 	rc = take_state(s, err, errsize);
@@ -384,15 +224,18 @@ save_pid(struct state *s)
 void
 taker_pass_on(const struct state *offer)
 {
-	/* one that does not listen goes on with what it was told before */
-	if (taker.phase != OVER || taker.link.fd < 0 || taker.link.out.type != 0)
-		return;
-	if (transfer_put(&taker.link, TRANSFER_FOLLOW, offer) < 0 ||
-		transfer_send(&taker.link) <= 0)
-		transfer_forget(&taker.link);
+	if (taker.phase == OVER)
+		elders_follow(&taker.link, offer);
 }
 
-/* For all it knows nobody will accept where it does: so it empties each queue before it closes it. */
+void
+taker_reopen(void)
+{
+	if (taker.phase == OVER)
+		elders_say(&taker.link, TRANSFER_REOPEN, "lbd-state 1\n");
+}
+
+/* For all it knows nobody will accept where it does: so it empties each queue in the end. */
 static int
 say_without_memory(void)
 {
@@ -443,10 +286,23 @@ taker_stop(const char *why)
 }
 
 void
+taker_links(struct state *s)
+{
+	elders_save(s, &taker.link, taker.from);
+}
+
+void
+taker_links_given(void)
+{
+	elders_close();
+	transfer_close(&taker.link);
+}
+
+void
 taker_forget(void)
 {
 	fd_close(&taker.alive);
-	transfer_close(&taker.link);
+	taker_links_given();
 	state_free(&taker.serving);
 }
 
@@ -459,6 +315,7 @@ on_given(struct state *s)
 
 	if (e != NULL && state_get_num(e, "ceased", 0) != 0)
 		taker.doubt = false;
+	elders_load(s);
 	rows_forget();
 	rows_load(s);
 	rows_hold(false);
@@ -530,11 +387,15 @@ on_end(void)
 	}
 }
 
-struct pollfd
-taker_poll(void)
+unsigned
+taker_poll(struct pollfd *p)
 {
-	return (struct pollfd){ .fd = taker.link.fd,
-		.events = (short)(POLLIN | (taker.link.out.type != 0 ? POLLOUT : 0)) };
+	unsigned n = 0;
+
+	if (taker.link.fd >= 0)
+		p[n++] = (struct pollfd){ .fd = taker.link.fd,
+			.events = (short)(POLLIN | (taker.link.out.type != 0 ? POLLOUT : 0)) };
+	return n + elders_poll(p + n);
 }
 
 void
@@ -544,6 +405,7 @@ taker_hear(void)
 	uint32_t type;
 	int rc = 1;
 
+	elders_hear();
 	if (taker.link.fd >= 0 && taker.link.out.type != 0)
 		(void)!transfer_send(&taker.link);
 	if (taker.phase == SERVING && taker.link.out.type == 0)
@@ -591,6 +453,7 @@ taker_save(struct state *s)
 		state_num(s, "told", taker.phase == OVER);
 		state_fd(s, taker.link.fd);
 	}
+	elders_save(s, NULL, 0);
 	rows_save(s);
 }
 
@@ -599,6 +462,7 @@ taker_load(struct state *s)
 {
 	struct state_entry *e = state_next(s, "taken", NULL);
 
+	elders_load(s);
 	rows_load(s);
 	rows_hold(false);
 	if (e != NULL)

@@ -25,6 +25,7 @@ enum transfer_type {
 	TRANSFER_SERVING,   /* taker: they do; what nobody wants any more */
 	TRANSFER_GIVEN,     /* giver: mine accept no more; who they are */
 	TRANSFER_FOLLOW,    /* taker: where connections can go on, from now on */
+	TRANSFER_REOPEN,    /* taker: the logs were renamed */
 };
 
 enum {

@@ -37,6 +37,7 @@ sub site {
 @{[ $o{main} // '' ]}
 http {
 	keepalive_min_timeout 20s;
+	keepalive_requests 1000000;
 	upstream one { server @{[ $server->address ]} max_conns=1; }
 	upstream many { server @{[ $server->address ]}; }
 	server {
@@ -75,7 +76,11 @@ sub client {
 			push @bad, "request $done: $r->{status} \"$r->{body}\" " . ($c->{error} // '');
 			last;
 		}
-		undef $c if ($r->{headers}{connection}[0] // '') eq 'close';
+		if ($keep && defined header($r, 'Connection')) {
+			push @bad, "request $done: the connection is to be closed";
+			last;
+		}
+		undef $c if !$keep;
 		sleep 0.001;
 	}
 	spew("$dir/client-$id", join "\n", $done, @bad);
@@ -183,6 +188,60 @@ subtest 'what is known of servers' => sub {
 	ok(wait_for(sub { http_get($port, '/one')->{status} == 200 }), 'its worker is killed: its share is taken back');
 	spew($gate, '');
 	$lbd->stop;
+	unlink $gate;
+};
+
+subtest 'connections' => sub {
+	my $conf = sub {
+		my ($name, $workers) = @_;
+
+		return <<"EOT";
+worker_processes $workers;
+http {
+	keepalive_min_timeout 30s;
+	server {
+		listen 127.0.0.1:%%PORT_0%%;
+		location / { return 200 "$name \$connection \$connection_requests \$request_uri"; }
+		location /slow { proxy_pass http://@{[ $server->address ]}; proxy_read_timeout 60s; }
+	}
+}
+EOT
+	};
+	my $lbd = Lbd->new(conf => $conf->('first', 2));
+	my ($c, $busy, $late, @idle) = map { Lbd::Client->new($lbd->port) } 1 .. 43;
+	my $asked = sub {
+		my ($client, $uri) = @_;
+
+		$client->send("GET $uri HTTP/1.1\r\nHost: a\r\n\r\n");
+		my $r = $client->response;
+		return $r->{status} != 200 || defined header($r, 'Connection') ? '' : split / /, $r->{body};
+	};
+	my (%number, $old, @old);
+
+	$number{$_} = ($asked->($_, '/1'))[1] for $c, $busy, @idle;
+	$busy->send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+	ok(wait_for(sub { grep { m{/slow} } $server->notes }), 'a request is in flight');
+	for my $n (2 .. 5) {
+		$lbd->configure($conf->("turn$n", $n % 3 + 1));
+		push @old, take_over($lbd);
+		is_deeply([$asked->($c, "/$n")], ["turn$n", $number{$c}, $n, "/$n"],
+			"takeover $n: the same connection, the new configuration");
+	}
+	ok(wait_for(sub { 1 == grep { is_alive($_) } @old }), 'only the one with the request is left');
+	rename $lbd->log_path, $lbd->log_path . '.1';
+	$lbd->signal('USR1');
+	my ($still) = grep { is_alive($_) } @old;
+	ok(wait_for(sub { grep { (readlink // '') eq $lbd->log_path } glob "/proc/$still/fd/*" }), 'its log is opened anew, too');
+	is($lbd->reload, 1, 'a reload');
+	is(($asked->($late, '/late'))[2], 1, 'one that had not asked yet');
+	spew($gate, '');
+	is($busy->response->{body}, 'origin /slow', 'the request is finished');
+	is_deeply([($asked->($busy, '/after'))[0 .. 2]], ['turn5', $number{$busy}, 3], 'and its connection goes on where the others are');
+	is(scalar(grep { (($asked->($_, '/2'))[1] // '') eq $number{$_} } @idle), 40, 'as did those that were idle');
+	is(join(' ', map { ended($_) } @old), '0 0 0 0', 'then all have ended');
+	my %new = map { ($asked->(Lbd::Client->new($lbd->port), '/'))[1] => 1 } 1 .. 20;
+	is(scalar(grep { $new{$_} } values %number), 0, 'no number is given twice');
+	$lbd->stop('QUIT');
 	unlink $gate;
 };
 
