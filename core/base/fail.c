@@ -7,8 +7,11 @@
 
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "core/base/fail.h"
+
+enum { WAIT_MS = 10 };
 
 static struct {
 	bool on;          /* the only thing looked at in production */
@@ -98,6 +101,16 @@ base_pages_free(void *p, size_t size)
 {
 	if (p != NULL)
 		munmap(p, size);
+}
+
+void
+base_wait_for_memory(unsigned tries)
+{
+	const struct timespec pause = { .tv_nsec = WAIT_MS * 1000 * 1000 };
+
+	if (tries >= 1000 / WAIT_MS)
+		fail_alloc_at(0);
+	nanosleep(&pause, NULL);
 }
 
 static void

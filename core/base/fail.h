@@ -26,6 +26,12 @@ void *base_memalign(size_t align, size_t n);
 void *base_pages(size_t size);
 void base_pages_free(void *p, size_t size);
 
+/*
+ * For who cannot do without, and may wait: a moment, before the next try (0: the first).  What a
+ * test makes fail does so for a second of it.
+ */
+void base_wait_for_memory(unsigned tries);
+
 /* The n-th allocation from now (1: the next) fails, and with onward all after it.  0: none. */
 void fail_alloc_at(uint64_t n);
 void fail_alloc_from(uint64_t n);

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/base/fail.h"
 #include "core/net/upstream.h"
 #include "core/os/clock.h"
 #include "core/os/log.h"
@@ -35,7 +36,7 @@ children_adopt(struct children *cs, const struct child *c)
 	struct child *v;
 
 	if (cs->n == cs->size) {
-		v = realloc(cs->v, size * sizeof(*v));
+		v = base_realloc(cs->v, size * sizeof(*v));
 		if (v == NULL)
 			return -ENOMEM;
 		cs->v = v;

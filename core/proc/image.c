@@ -124,7 +124,9 @@ image_state(bool trial)
 	image.state = -1;
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return NULL;
-	s = state_load(fd);
+	/* whoever does not read it loses all there is, so this waits for memory */
+	for (unsigned tries = 0; (s = state_load(fd)) == NULL && errno == ENOMEM; tries++)
+		base_wait_for_memory(tries);
 	e = s == NULL ? NULL : state_next(s, "master", NULL);
 	if (e == NULL || state_get_num(e, "pid", 0) != (uint64_t)(trial ? getppid() : getpid())) {
 		state_free(&s);
@@ -149,8 +151,8 @@ make_vectors(struct vectors *v, int fd, bool trial)
 
 	while (environ[n] != NULL)
 		n++;
-	v->argv = calloc((size_t)image.argc + 2, sizeof(*v->argv));
-	v->env = calloc(n + 2, sizeof(*v->env));
+	v->argv = base_zalloc(((size_t)image.argc + 2) * sizeof(*v->argv));
+	v->env = base_zalloc((n + 2) * sizeof(*v->env));
 	if (v->argv == NULL || v->env == NULL)
 		return false;
 	memcpy(v->argv, image.argv, (size_t)image.argc * sizeof(*v->argv));

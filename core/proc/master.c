@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/base/fail.h"
 #include "core/net/inherit.h"
 #include "core/net/listener.h"
 #include "core/net/upstream.h"
@@ -222,7 +223,7 @@ poll_reserve(unsigned n)
 
 	if (n <= polled.size)
 		return true;
-	v = realloc(polled.v, n * 2 * sizeof(*v));
+	v = base_realloc(polled.v, n * 2 * sizeof(*v));
 	if (v == NULL)
 		return false;
 	polled.v = v;
@@ -348,8 +349,11 @@ master_run(const struct plan *plan, void (*started)(void), void (*forked)(void))
 	outside_open(plan, &master_calls);
 	if (master.state == RUNNING) {
 		/* a fallback has all it wants; one that is stuck keeps it all for the next image */
-		if (!master.stuck)
+		if (!master.stuck) {
+			/* of what is missing another was made, which does not listen yet */
+			listeners_commit(plan->config);
 			inherit_commit(NULL);
+		}
 		master.started();
 		reload_resumed();
 	}

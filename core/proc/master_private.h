@@ -126,13 +126,13 @@ struct reload_facts {
 
 /* NULL without memory.  before: the state this image began with, while its generation serves. */
 struct state *snapshot_make(const struct reload_facts *facts, struct state *before);
-/* Listeners, zones, children, numbers.  0 or -ENOMEM. */
-int snapshot_restore(struct state *s, struct reload_facts *facts);
+/* Listeners, zones, children, numbers. */
+void snapshot_restore(struct state *s, struct reload_facts *facts);
 /* Listeners only: for a trial. */
-int snapshot_sockets(struct state *s);
+void snapshot_sockets(struct state *s);
 /* What another master goes on with (takeover.h): listeners and zones; and the other side of it. */
 void snapshot_shared(struct state *s);
-int snapshot_take(struct state *s);
+void snapshot_take(struct state *s);
 /* Which files the modules came from, as soon as they are loaded.  0 or -ENOMEM. */
 int snapshot_note_modules(const struct config *c);
 /* Modules whose file is not the one of before: "auth 2 was 1, lb_x 1". */

@@ -18,8 +18,8 @@
 /* s is taken.  0 or -ENOMEM. */
 int reload_resume(struct state *s);
 
-/* In a trial: what the master that asks has.  0 or -ENOMEM. */
-int reload_trial(struct state *s);
+/* In a trial: what the master that asks has. */
+void reload_trial(struct state *s);
 
 /* The files to use in place of those on disk, of which file is the first; NULL: the disk. */
 const struct config_text *reload_texts(const char *file);

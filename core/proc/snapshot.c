@@ -241,51 +241,39 @@ snapshot_make(const struct reload_facts *facts, struct state *before)
 /* --- reading --- */
 
 /*
- * Nobody else knows of these descriptors, so a moment without memory must not cost them: tries for
- * about a second.
+ * Nobody else knows of these descriptors and processes, so want of memory must not cost them; it is
+ * waited for.
  */
-static int
+static void
 restore_fd(struct state_entry *e, enum inherit_kind kind, unsigned index)
 {
-	const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
-	int rc = -ENOMEM;
+	struct lbd_str name = state_get(e, "name");
 
-	for (int tries = 0; tries < 100 && rc < 0; tries++) {
-		rc = inherit_add(kind, state_get(e, "name"), index, state_get_fd(e));
-		if (rc < 0)
-			nanosleep(&pause, NULL);
-	}
-	if (rc == 0)
-		(void)state_take_fd(e);
-	return rc;
+	for (unsigned tries = 0; inherit_add(kind, name, index, state_get_fd(e)) < 0; tries++)
+		base_wait_for_memory(tries);
+	(void)state_take_fd(e);
 }
 
-int
+void
 snapshot_sockets(struct state *s)
 {
-	int rc = 0;
-
-	for (struct state_entry *e = NULL; rc == 0 && (e = state_next(s, "listener", e)) != NULL;) {
+	for (struct state_entry *e = NULL; (e = state_next(s, "listener", e)) != NULL;) {
 		uint64_t index = state_get_num(e, "index", 0);
 
 		if (state_get_fd(e) >= 0 && index <= CORE_WORKERS_MAX)
-			rc = restore_fd(e, INHERIT_SOCKET, (unsigned)index);
+			restore_fd(e, INHERIT_SOCKET, (unsigned)index);
 	}
-	return rc;
 }
 
-static int
+static void
 restore_zones(struct state *s)
 {
-	int rc = 0;
-
-	for (struct state_entry *e = NULL; rc == 0 && (e = state_next(s, "zone", e)) != NULL;)
+	for (struct state_entry *e = NULL; (e = state_next(s, "zone", e)) != NULL;)
 		if (state_get_fd(e) >= 0)
-			rc = restore_fd(e, INHERIT_ZONE, 0);
-	return rc;
+			restore_fd(e, INHERIT_ZONE, 0);
 }
 
-int
+void
 snapshot_take(struct state *s)
 {
 	/* it came from somebody else: what it is not is not used */
@@ -298,10 +286,11 @@ snapshot_take(struct state *s)
 		fd = state_take_fd(e);
 		sock_close(&fd);
 	}
-	return snapshot_sockets(s) < 0 ? -ENOMEM : restore_zones(s);
+	snapshot_sockets(s);
+	restore_zones(s);
 }
 
-static int
+static void
 restore_child(struct state_entry *e)
 {
 	struct child c = {
@@ -321,15 +310,16 @@ restore_child(struct state_entry *e)
 	c.ceased = state_get_num(e, "ceased", c.drain_ms != 0) != 0;
 	child_keep(&c, state_get(e, "unsent"));
 	c.channel = state_take_fd(e);
-	return c.pid > 0 ? children_adopt(&master.children, &c) : 0;
+	for (unsigned tries = 0; c.pid > 0 && children_adopt(&master.children, &c) < 0; tries++)
+		base_wait_for_memory(tries);
 }
 
-int
+void
 snapshot_restore(struct state *s, struct reload_facts *facts)
 {
 	struct state_entry *m = state_next(s, "master", NULL), *e = NULL;
-	int rc = snapshot_sockets(s);
 
+	snapshot_sockets(s);
 	image_path_set(state_get(m, "program"));
 	start_pid_path_set(state_get(m, "pid_file"));
 	master.generation = (unsigned)state_get_num(m, "generation", 1);
@@ -341,13 +331,11 @@ snapshot_restore(struct state *s, struct reload_facts *facts)
 		.fallback = state_get_num(m, "fallback", 0) != 0,
 		.why = state_get_copy(m, "why"),
 	};
-	if (rc == 0)
-		rc = restore_zones(s);
+	restore_zones(s);
 	succession_load(s);
-	while (rc == 0 && (e = state_next(s, "child", e)) != NULL)
-		rc = restore_child(e);
+	while ((e = state_next(s, "child", e)) != NULL)
+		restore_child(e);
 	lookout_restore(s);
-	return rc;
 }
 
 /* The entry of this module; NULL: it was not there. */

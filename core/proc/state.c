@@ -274,8 +274,10 @@ field_add(struct state *s, struct state_entry *e, struct lbd_str name, struct lb
 
 	if (s->field_n == s->field_size) {
 		v = base_realloc(s->fields, size * sizeof(*v));
-		if (v == NULL)
+		if (v == NULL) {
+			s->error = -ENOMEM;
 			return false;
+		}
 		s->fields = v;
 		s->field_size = size;
 	}
@@ -350,16 +352,21 @@ static struct state *
 read_text(char *text, size_t n)
 {
 	struct state *s = base_zalloc(sizeof(*s));
+	int err = ENOMEM;
 
 	if (s == NULL) {
 		free(text);
+		errno = err;
 		return NULL;
 	}
 	s->text = text;
 	s->n = n;
-	if (!read_lines(s))
-		state_free(&s);
-	return s;
+	if (read_lines(s))
+		return s;
+	err = s->error < 0 ? -s->error : EINVAL;
+	state_free(&s);
+	errno = err;
+	return NULL;
 }
 
 struct state *
@@ -377,14 +384,23 @@ state_parse(struct lbd_str text)
 struct state *
 state_load(int fd)
 {
+	struct state *s = NULL;
 	char *text;
 	size_t n;
 	int rc;
 
 	/* the one who wrote it has left the position at the end, or another reader has */
 	rc = lseek(fd, 0, SEEK_SET) < 0 ? -errno : file_read_fd(fd, TEXT_MAX, &text, &n);
-	fd_close(&fd);
-	return rc < 0 ? NULL : read_text(text, n);
+	if (rc == 0)
+		s = read_text(text, n);
+	else
+		errno = -rc;
+	if (s != NULL || errno != ENOMEM) {
+		rc = errno;
+		fd_close(&fd);
+		errno = rc;
+	}
+	return s;
 }
 
 static bool

@@ -54,8 +54,9 @@ unsigned state_fds(const struct state *s, int *fds, unsigned max);
 /* --- reading --- */
 
 /*
- * From a text, or from a memfd of state_save() (which is closed in any case).  NULL when it is no
- * state or there is no memory.  Descriptors are only numbers until state_claim().
+ * From a text, or from a memfd of state_save() (which is closed, but for want of memory).  NULL
+ * when it is no state, and with errno ENOMEM when there is no memory.  Descriptors are only numbers
+ * until state_claim().
  */
 struct state *state_parse(struct lbd_str text);
 struct state *state_load(int fd);

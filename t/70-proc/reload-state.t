@@ -3,7 +3,7 @@
 #
 # What is known of servers outlives a reload, also of a group that grows; what a killed worker of an old
 # generation had in flight is taken back.  Then what may happen in the middle: processes are killed, the
-# limit of descriptors is reached, memory is short, lbd is told to end.
+# limit of descriptors is reached, lbd is told to end.
 
 use strict;
 use warnings;
@@ -139,21 +139,5 @@ $lbd->configure(site('fewer', ''));
 is($lbd->reload, 1, 'and reloads when there are few');
 like(http_get($lbd->port, '/')->{body}, qr/^fewer /, 'as written');
 $lbd->stop;
-
-# --- memory ---
-
-for my $variable (qw(LBD_FAIL_TRIAL LBD_FAIL_RELOAD)) {
-	for my $n (1, 3, 10, 31, 100, 317, 1000, '40+') {
-		my $short = Lbd->new(conf => site('first', ''), env => { $variable => $n }, workers => 1,
-			allow => [qr/\[emerg\]/, qr/exited on signal 9\b/, qr/exited with code 2/]);
-
-		$short->configure(site('second', ''));
-		my $is = $short->reload;
-		ok(defined $is, "$variable=$n: a result") or diag($short->log);
-		my $want = $is ? 'second' : 'first';
-		ok(wait_for(sub { (http_get($short->port, '/')->{body} // '') =~ /^$want / }), "and $want serves");
-		$short->stop;
-	}
-}
 
 done_testing;

@@ -52,7 +52,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const keys[] = { "master", "listener", "zone", "child", "file", "module",
-		"asker" };
+		"asker", "dead" };
 	struct state *s = state_parse(lbd_str((const char *)data, size));
 
 	for (size_t i = 0; s != NULL && i < LBD_ARRAY_LEN(keys); i++) {

@@ -183,8 +183,8 @@ survives_without_memory(void)
 		}
 		fd = state_save(s);
 		state_free(&s);
-		if (fd >= 0)
-			s = state_load(fd);
+		if (fd >= 0 && (s = state_load(fd)) == NULL && errno == ENOMEM)
+			close(fd);
 		state_free(&s);
 	}
 	fail_alloc_at(0);
