@@ -24,6 +24,7 @@ my $good = http_backend(sub {
 	return [200, [], "good\n"];
 });
 
+my $more = ''; # servers of group one
 sub site {
 	my ($name, $servers, @listen) = @_;
 
@@ -36,6 +37,7 @@ http {
 	}
 	upstream one {
 		server @{[ $good->address ]} max_conns=1;
+		$more
 	}
 	server {
 		listen 127.0.0.1:%%PORT_0%%;
@@ -76,6 +78,23 @@ is($lbd->reload, 1, 'a reload');
 is(http_get($port, '/one')->{status}, 503, 'the next generation counts what the old one has');
 is($lbd->reload, 1, 'another');
 is(http_get($port, '/one')->{status}, 503, 'and the next');
+for my $n (300, 1000, 0) {
+	$more = join ' ', map { "server 127.0.0.2:$_ down;" } reverse 1 .. $n;
+	$lbd->configure(site('next', ''));
+	is($lbd->reload, 1, "with $n servers more");
+	is(http_get($port, '/one')->{status}, 503, 'it is still known');
+}
+# gone for a generation, server or group, while a worker before has requests there
+$lbd->configure(site('next', '') =~ s/server \S+ max_conns=1;/server 127.0.0.2:1;/r);
+is($lbd->reload, 1, 'without the server');
+$lbd->configure(site('next', ''));
+is($lbd->reload, 1, 'with it again');
+is(http_get($port, '/one')->{status}, 503, 'it is the one that was known');
+$lbd->configure(site('next', '') =~ s/upstream one \{.*?\}//sr =~ s/http:\/\/one/http:\/\/group/gr);
+is($lbd->reload, 1, 'without the group');
+$lbd->configure(site('next', ''));
+is($lbd->reload, 1, 'with it again');
+is(http_get($port, '/one')->{status}, 503, 'it is the one that was known');
 my ($holder) = grep { $before{$_} } $lbd->workers;
 $lbd->signal('KILL', $holder);
 ok($lbd->wait_log(qr/worker process $holder exited on signal 9/), 'the worker that has it is killed');
