@@ -246,7 +246,7 @@ print_history(FILE *f, const struct status_history *h)
 
 	if (h->taken_ms != 0) {
 		fprintf(f, "taken over from process %d ", (int)h->taken_from);
-		print_time(f, now > h->taken_ms ? now - h->taken_ms : 0);
+		status_print_time(f, 0, now > h->taken_ms ? now - h->taken_ms : 0);
 		fprintf(f, " ago\n");
 	}
 	if (h->last_ms == 0) {
