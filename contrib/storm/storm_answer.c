@@ -38,7 +38,8 @@ age_is_right(struct client *c, const struct ask *a, uint64_t generation)
 		client_lost(c, LOST_STALE, "a new connection was given to an old generation");
 		return false;
 	}
-	if (generation < a->generation)
+	/* of a listener that is removed, only the older generation knows */
+	if (generation < a->generation && ports[c->port].state == PORT_OPEN)
 		c->account->old++;
 	return true;
 }

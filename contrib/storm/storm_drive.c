@@ -45,19 +45,38 @@ pid_was_killed(uint64_t pid)
 	return false;
 }
 
+/* Is it one of those that were asked for? */
+static bool
+is_wanted(const struct kind *k)
+{
+	size_t n = strlen(k->name);
+
+	for (const char *p = options.kinds; p != NULL; p = strchr(p, ',')) {
+		p += *p == ',';
+		if (strncmp(p, k->name, n) == 0 && (p[n] == ',' || p[n] == '\0'))
+			return true;
+	}
+	return options.kinds == NULL;
+}
+
 static void
 start(void)
 {
 	uint64_t share = 0;
 
 	for (unsigned k = 0; k < kinds_n; k++)
-		share += kinds[k].share;
+		share += is_wanted(&kinds[k]) ? kinds[k].share : 0;
+	if (share == 0) {
+		fprintf(stderr, "storm: no such kinds of clients: %s\n", options.kinds);
+		exit(2);
+	}
 	clients = calloc(options.clients + kinds_n, sizeof(*clients));
 	if (clients == NULL)
 		fatal("calloc");
 	for (unsigned k = 0; k < kinds_n; k++) {
 		uint64_t n = (options.clients * kinds[k].share + share - 1) / share;
 
+		n = is_wanted(&kinds[k]) ? n : 0;
 		for (uint64_t i = 0; i < n && clients_n < options.clients + kinds_n; i++) {
 			client_init(&clients[clients_n], (unsigned)clients_n, k);
 			clients_n++;
@@ -167,7 +186,7 @@ usage(void)
 {
 	fprintf(stderr, "usage: storm drive [--clients N] [--body-ms N] [--idle-min-ms N]"
 		" [--idle-max-ms N] [--tunnel-ms N] [--silence-ms N] [--complaints N]"
-		" [--seed N]\n");
+		" [--seed N] [--kinds NAME,...]\n");
 	return 2;
 }
 
@@ -182,7 +201,7 @@ drive(int argc, char **argv)
 		{ "tunnel-ms", required_argument, NULL, 4 },
 		{ "silence-ms", required_argument, NULL, 5 },
 		{ "complaints", required_argument, NULL, 6 },
-		{ "seed", required_argument, NULL, 7 },
+		{ "seed", required_argument, NULL, 7 }, { "kinds", required_argument, NULL, 'k' },
 		{ NULL, 0, NULL, 0 },
 	};
 	uint64_t seed = 1, *const values[] = { &options.clients, &options.body_ms,
@@ -191,7 +210,9 @@ drive(int argc, char **argv)
 	int o;
 
 	while ((o = getopt_long(argc, argv, "", known, NULL)) != -1)
-		if (o < 0 || o > 7 || !number_of(optarg, values[o]))
+		if (o == 'k')
+			options.kinds = optarg;
+		else if (o < 0 || o > 7 || !number_of(optarg, values[o]))
 			return usage();
 	if (optind != argc || options.clients > 10000)
 		return usage();

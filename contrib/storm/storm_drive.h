@@ -11,7 +11,7 @@
 
 #include <stdio.h>
 
-enum { ASKS_MAX = 8, CLIENT_PART_MAX = 8192, PORTS_MAX = 64 };
+enum { ASKS_MAX = 8, CLIENT_PART_MAX = 8192, PORTS_MAX = 512 };
 
 /* How a request, or an idle connection, can be lost. */
 enum lost {
@@ -94,6 +94,7 @@ struct kind {
 struct storm_options {
 	uint64_t clients, body_ms, idle_min_ms, idle_max_ms, tunnel_ms, silence_ms;
 	uint64_t told_max; /* how many complaints are printed */
+	const char *kinds; /* names, separated by commas; NULL: all */
 };
 
 extern struct storm_options options;

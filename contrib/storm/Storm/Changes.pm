@@ -110,7 +110,9 @@ sub plan {
 
 	return ('kill') x $n if $self->{kill};
 	my @extra = (('storm') x $self->{storms}, ('takeover') x $self->{takeovers});
-	my @plan = map { $rota[$_ % @rota] } 0 .. $n - @extra - 1;
+	my @names = defined $self->{changes} ? split(/,/, $self->{changes}) : @rota;
+	die "no such change: $_\n" for grep { !$self->can("do_$_") } @names;
+	my @plan = map { $names[$_ % @names] } 0 .. $n - @extra - 1;
 	for my $i (0 .. $#extra) {
 		splice @plan, int(($i + 1) * @plan / (@extra + 1)), 0, $extra[$i];
 	}

@@ -27,7 +27,7 @@ sub new {
 		last if $line eq 'ready';
 		push @{ $self->{ports} }, $1 if $line =~ /^port (\d+)$/;
 	}
-	$self->start('drive', '--clients', $o{clients}, '--seed', $o{seed}, '--complaints', $o{complaints} // 40, map { ("--$_->[0]", int 1000 * $o{ $_->[1] }) }
+	$self->start('drive', (defined $o{kinds} ? ('--kinds', $o{kinds}) : ()), '--clients', $o{clients}, '--seed', $o{seed}, '--complaints', $o{complaints} // 40, map { ("--$_->[0]", int 1000 * $o{ $_->[1] }) }
 		['body-ms', 'body-seconds'], ['idle-min-ms', 'idle-min'], ['idle-max-ms', 'idle-max'],
 		['tunnel-ms', 'tunnel-seconds'], ['silence-ms', 'silence']);
 	return $self;
