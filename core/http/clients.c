@@ -21,9 +21,7 @@ clients_drain(void)
 	LBD_LIST_EACH(l, tmp, &clients) {
 		struct client *cl = LBD_LIST_ITEM(l, struct client, link);
 
-		if (client_exchange(cl) != NULL)
-			cl->work->x->keep_alive = false;
-		else if (cl->state == CLIENT_IDLE)
+		if (client_exchange(cl) == NULL && cl->state == CLIENT_IDLE)
 			conn_finish(&cl->conn);
 	}
 }

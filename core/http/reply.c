@@ -36,13 +36,26 @@ reply_body_in_the_way(const struct exchange *x)
 	return x->framing.kind == FRAMING_LENGTH && x->body_left > 1024 * 1024;
 }
 
+/*
+ * The begin of another request was received with this one.  A worker that ends answers it, too: who
+ * asks several things in one go must not be told in the middle that nothing more is answered.
+ */
+static bool
+reply_has_next(const struct exchange *x)
+{
+	struct lbd_str in = lbd_chain_first(&x->client->work->in);
+
+	return body_complete(x) && in.n > 0 && in.p[0] != '\r' && in.p[0] != '\n';
+}
+
 bool
 reply_may_keep_alive(const struct exchange *x)
 {
 	const struct client *cl = x->client;
 	const struct http_conf *c = x->c;
 
-	return x->keep_alive && (!clients_draining || client_has_heirs(cl)) &&
+	return x->keep_alive &&
+	       (!clients_draining || client_has_heirs(cl) || reply_has_next(x)) &&
 	       client_has_more(cl) &&
 	       c->keepalive_timeout > 0 && (int64_t)cl->requests < c->keepalive_requests &&
 	       lbd_http_now(&x->pub) - cl->born_ms < c->keepalive_time && !reply_body_in_the_way(x);

@@ -57,11 +57,38 @@ is($lbd->wait_exit, 0, 'now it ends');
 $lbd->stop;
 unlink $origin->{gate};
 
+# several requests in one go: all that was received is answered, and only the last answer says so
+for my $how (qw(QUIT HUP)) {
+	unlink $origin->{gate};
+	my $asked = $origin->notes;
+
+	$lbd = Lbd->new(conf => site());
+	$busy = Lbd::Client->new($lbd->port);
+	$busy->send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n" . "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n" x 2);
+	ok(wait_for(sub { $origin->notes > $asked }), "$how: the first of three requests in one go is in flight");
+	if ($how eq 'QUIT') {
+		$lbd->signal('QUIT');
+		ok($lbd->wait_log(qr/exit|shutting down gracefully/), 'lbd is told to end');
+	} else { # its listener is gone
+		$lbd->configure(site() =~ s/PORT_0/PORT_1/r);
+		is($lbd->reload, 1, 'a reload without its listener');
+	}
+	ok(wait_for(sub { !connect_to($lbd->port) }), 'nobody listens there any more');
+	spew($origin->{gate}, '');
+	my @r = map { $busy->response } 1 .. 3;
+	is_deeply([map { $_->{body} } @r], ["done\n", "hello\n", "hello\n"], 'three answers');
+	is_deeply([map { header($_, 'Connection') // '' } @r], ['', '', 'close'], 'the last one says that it is');
+	ok($busy->is_ended, 'closed');
+	is($lbd->wait_exit, 0, 'it ends') if $how eq 'QUIT';
+	$lbd->stop;
+}
+unlink $origin->{gate};
+
 # TERM
 $lbd = Lbd->new(conf => site());
 $busy = Lbd::Client->new($lbd->port);
 $busy->send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
-ok(wait_for(sub { $origin->notes == 2 }), 'a request in flight');
+ok(wait_for(sub { $origin->notes == 4 }), 'a request in flight');
 $lbd->signal('TERM');
 is($busy->response->{status}, 0, 'TERM: no answer');
 is($lbd->wait_exit, 0, 'it ends');
@@ -84,7 +111,7 @@ $lbd->stop;
 $lbd = Lbd->new(conf => site("worker_shutdown_timeout 300ms;\n"));
 $busy = Lbd::Client->new($lbd->port);
 $busy->send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
-ok(wait_for(sub { $origin->notes == 3 }), 'a request in flight');
+ok(wait_for(sub { $origin->notes == 5 }), 'a request in flight');
 $lbd->signal('QUIT');
 is($busy->response->{status}, 0, 'QUIT: no answer in time');
 ok($lbd->wait_log(qr/worker_shutdown_timeout has passed, closing 1 connections/), 'the time is up');
