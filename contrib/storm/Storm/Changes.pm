@@ -11,10 +11,10 @@ use strict;
 use warnings;
 
 use File::Temp ();
-use IPC::Open2 ();
 use JSON::PP ();
 use Lbd;
-use List::Util qw(max shuffle sum0);
+use List::Util qw(max sum0);
+use POSIX qw(WNOHANG);
 use Time::HiRes qw(sleep time);
 
 my $top = __FILE__ =~ s{[^/]*$}{../../..}r;
@@ -23,7 +23,7 @@ sub new {
 	my ($class, %o) = @_;
 	my $self = bless {
 		%o, generation => 1, module => 0, now => { workers => $o{workers}, listeners => [0, 1] },
-		listeners_made => 2, done => {}, wrong => [], reload_ms => [], workers_max => $o{workers},
+		listeners_made => 2, done => {}, wrong => [], taken_over => [], reload_ms => [], workers_max => $o{workers},
 	}, $class;
 
 	$self->{modules} = File::Temp::tempdir('lbd-storm-module-XXXXXX', TMPDIR => 1, CLEANUP => 1);
@@ -71,7 +71,7 @@ sub site {
 worker_processes $now->{workers};
 worker_generations_max off;
 load_module $self->{modules}/hello.so;
-events { %%USE%% worker_connections 2048; }
+events { %%USE%% worker_connections 8192; }
 http {
 	log_format storm "\$status \$request_uri";
 	access_log logs/access.log storm;
@@ -107,6 +107,8 @@ my @rota = qw(same module grow add hup shrink bad remove same hup module);
 sub plan {
 	my ($self) = @_;
 	my $n = $self->{reloads};
+
+	die "this lbd has no --takeover\n" if $self->{takeovers} && (lbd_run('-h'))[1] !~ /--takeover/;
 
 	return ('kill') x $n if $self->{kill};
 	my @extra = (('storm') x $self->{storms}, ('takeover') x $self->{takeovers});
@@ -275,6 +277,36 @@ sub do_storm {
 	$self->wrong("after a storm of signals generation $self->{generation} does not serve but $is")
 		if $is ne $self->{generation};
 	$self->is_now;
+}
+
+# Another lbd, with the next configuration; the one before must end by itself.
+sub do_takeover {
+	my ($self) = @_;
+
+	require Lbd::Takeover;
+	$self->next_one;
+	my $old = eval { Lbd::Takeover::take_over($self->{lbd}) };
+	if (defined $old) {
+		push @{ $self->{taken_over} }, $old;
+		$self->{pid} = $self->{lbd}->pid;
+	} else {
+		$self->wrong("takeover to $self->{generation}: $@");
+	}
+	$self->is_now;
+}
+
+# Those that were taken over from, and still run.
+sub masters_left {
+	my ($self) = @_;
+	my @left;
+
+	for my $pid (@{ $self->{taken_over} }) {
+		my $is = waitpid $pid, WNOHANG;
+
+		push @left, $pid if $is == 0;
+		$self->wrong("process $pid, which was taken over from, ended with status $?") if $is == $pid && $? != 0;
+	}
+	return @{ $self->{taken_over} = \@left };
 }
 
 sub do_kill {

@@ -60,6 +60,8 @@ sub finish {
 	my $drain = time;
 	wait_for(sub { $lbd->is_drained }, 120) or $self->wrong('older generations did not end: ' .
 		join ', ', map { title_of($_) } $lbd->children);
+	wait_for(sub { !$changes->masters_left }, 60) or $self->wrong('processes that were taken over from did not end: ' .
+		join ', ', $changes->masters_left);
 	$self->{drain_seconds} = sprintf '%.1f', time - $drain;
 	$self->count_ids;
 	$self->look_at_servers;
@@ -138,8 +140,8 @@ sub look_at_processes {
 		return $after->{worker_fds} <= $before->{worker_fds} && $after->{master_fds} <= $before->{master_fds};
 	}, 5);
 	$self->{usage} = { before => $before, after => $after };
-	$self->wrong("the master is process @{[ $lbd->pid ]}, not $changes->{pid}")
-		if $lbd->pid != $changes->{pid} && !$self->{takeovers};
+	$self->wrong("the master is process $status->{pid}, not $changes->{pid}")
+		if $status->{pid} != $changes->{pid};
 	# sockets of workers that are no more are kept for those that may come
 	my $more = 2 * ($changes->{workers_max} - $self->{workers});
 	$self->wrong("master: $after->{master_fds} descriptors, $before->{master_fds} at the start")
