@@ -17,6 +17,7 @@
 #ifndef LBD_MODULES_HEALTH_HEALTH_H
 #define LBD_MODULES_HEALTH_HEALTH_H
 
+#include <lbd/balancer.h>
 #include <lbd/conf.h>
 #include <lbd/health.h>
 #include <lbd/http_client.h>

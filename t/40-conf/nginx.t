@@ -223,8 +223,6 @@ http {
 	server { listen 127.0.0.1:%%PORT_0%%; location /status { stub_status; } location / { proxy_pass http://a; health_check; } }
 }
 EOT
-	(map { "\"$_->[0]\" belongs to the module $_->[1], which is planned and not built into this lbd" } ['least_conn', 'lb_leastconn'],
-		['ip_hash', 'lb_iphash'], ['hash', 'lb_hash'], ['random', 'lb_random']),
 	'"resolve" is not supported yet; it is planned',
 	'"sticky" belongs to the module sticky, which is planned and not built into this lbd',
 	(map { "\"$_\" is planned and not built into this lbd" } qw(limit_req_zone map geo)),
