@@ -101,7 +101,6 @@ static const struct reason reasons[] = {
 	{ "ssl_*", PLANNED_IN("tls") },
 	{ "state", PLANNED },
 	{ "status_zone", PLANNED_IN("metrics") },
-	{ "sticky*", PLANNED_IN("sticky") },
 	{ "stream", PLANNED_IN("tcp_stream") },
 	{ "stub_status", PLANNED_IN("metrics") },
 	{ "sub_filter*", PLANNED },

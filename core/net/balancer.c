@@ -112,6 +112,7 @@ balancer_changed(struct lbd_upstream *up)
 	g->load_age = 0;
 	if (up->balancer != NULL && up->balancer->notify != NULL)
 		up->balancer->notify(up);
+	affinity_changed(up);
 }
 
 /* The group itself: a reference to it may know its servers as they were once. */

@@ -15,6 +15,8 @@
 
 #include <errno.h>
 
+#include <lbd/affinity.h>
+
 #include "core/base/fail.h"
 #include "core/net/upstream_private.h"
 #include "core/os/clock.h"
@@ -198,6 +200,12 @@ claim(const struct lbd_pick *p, struct server *s, uint64_t now, bool force)
 	return false;
 }
 
+bool
+pick_claim(const struct lbd_pick *p, struct server *s, uint64_t now)
+{
+	return claim(p, s, now, false);
+}
+
 /* --- choosing --- */
 
 enum { CLAIMS_MAX = 64 }; /* each that is in vain is another's that is not */
@@ -315,7 +323,12 @@ choose(struct lbd_pick *p, uint64_t now)
 	struct server *s;
 
 	p->why = up->balancer == NULL ? "only" : up->balancer->why;
-	p->backups = p->last_resort = false;
+	p->backups = p->last_resort = p->is_bound = p->strict = false;
+	if (up->private->affinity != NULL && p->tries == 0) {
+		s = affinity_choose(p, now);
+		if (s != NULL || p->strict)
+			return s;
+	}
 	s = choose_proposed(p, now);
 	if (s == NULL)
 		s = choose_tier(p, 0, primaries, now);
@@ -379,6 +392,8 @@ pick_try(struct lbd_pick *p)
 	if (p->tries++ == 0)
 		budget_request(p->upstream, now);
 	atomic_fetch_add_explicit(&s->pub.state->requests, 1, memory_order_relaxed);
+	if (p->upstream->private->affinity != NULL)
+		p->upstream->private->affinity->chosen(p->upstream, p, p->server, p->is_bound);
 	if (note_tried(p, &s->pub))
 		return true;
 	lbd_pick_done(p, LBD_PICK_UNCOUNTED);

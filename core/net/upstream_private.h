@@ -19,6 +19,7 @@
  *	budget.c         the retry budget
  *	queue.c          requests that wait for room at a server
  *	breaker.c        the circuit breaker
+ *	affinity.c       requests that belong to a server
  *	idle.c           connections kept for reuse
  */
 
@@ -163,6 +164,8 @@ struct upstream_private {
 	uint32_t requests;             /* of this process, not yet in the budget */
 	struct queue queue;
 	struct breaker_zone *breaker;  /* NULL: none */
+	const struct lbd_affinity *affinity; /* NULL: none */
+	void *affinity_memory;         /* shared; NULL: none */
 	struct lbd_list idle;          /* struct idle_conn, most recently used first */
 	unsigned idle_n;
 };
@@ -215,6 +218,13 @@ void upstream_recount(struct lbd_upstream *up);
 
 void budget_request(struct lbd_upstream *up, uint64_t now);
 
+/* --- affinity.c --- */
+
+/* The server that p's subject is bound to and that may serve it; NULL: the method chooses. */
+struct server *affinity_choose(struct lbd_pick *p, uint64_t now);
+/* The group's servers have changed. */
+void affinity_changed(struct lbd_upstream *up);
+
 /* --- breaker.c: groups that have one --- */
 
 /* p is about to choose a server.  False: it may not. */
@@ -262,6 +272,8 @@ uint64_t estimate_get(uint64_t word, uint64_t now, uint64_t median);
 
 /* As lbd_pick_next(), before those that wait. */
 bool pick_try(struct lbd_pick *p);
+/* Counts a request in flight at s.  False: it has no room, or another one looks after it. */
+bool pick_claim(const struct lbd_pick *p, struct server *s, uint64_t now);
 /* May be chosen by who has not tried it. */
 bool server_is_usable(const struct lbd_upstream *up, const struct server *s, uint64_t now);
 /* Makes room for picks in groups of n servers.  0 or -ENOMEM. */

@@ -216,6 +216,8 @@ share_group(struct config *c, struct lbd_upstream *up, const struct arena *old)
 	free(taken);
 	if (rc == 0 && up->balancer != NULL && up->balancer->notify != NULL)
 		up->balancer->notify(up);
+	if (rc == 0)
+		affinity_changed(up);
 	return rc;
 }
 

@@ -17,6 +17,8 @@
 
 #include <errno.h>
 
+#include <lbd/affinity.h>
+
 #include "core/net/set.h"
 #include "core/net/zone.h"
 #include "core/os/clock.h"
@@ -472,6 +474,29 @@ zones_open(struct arena *a)
 	return read_names(a);
 }
 
+/* What the configuration before had is left to it when the size is another one. */
+static bool
+affinity_add(struct upstream_private *g)
+{
+	struct zone *z = g->zone;
+	size_t size = g->affinity == NULL || g->affinity->memory == NULL
+			      ? 0
+			      : g->affinity->memory(g->up);
+	uint64_t at = atomic_load_explicit(&z->affinity, memory_order_acquire);
+
+	if (size == 0)
+		return true;
+	if (at == 0 || atomic_load_explicit(&z->affinity_size, memory_order_relaxed) != size) {
+		at = arena_alloc(g->arena, size);
+		if (at == 0)
+			return false;
+		atomic_store_explicit(&z->affinity_size, size, memory_order_relaxed);
+		atomic_store_explicit(&z->affinity, at, memory_order_release);
+	}
+	g->affinity_memory = arena_at(g->arena, at, size);
+	return g->affinity_memory != NULL;
+}
+
 /* For groups that need it, only: it has a row for each process. */
 static bool
 part_add(struct upstream_private *g, _Atomic uint64_t *link, size_t size)
@@ -515,6 +540,8 @@ zone_open(struct lbd_pool *pool, struct lbd_upstream *up, struct arena *a)
 		return -ENOMEM;
 	g->budget = &g->zone->budget;
 	g->health = &g->zone->health;
+	if (!affinity_add(g))
+		return -ENOMEM;
 	if (g->conf->queue > 0 && !part_add(g, &g->zone->queue, sizeof(struct queue_zone)))
 		return -ENOMEM;
 	if (g->conf->breaker.on && !part_add(g, &g->zone->breaker, sizeof(struct breaker_zone)))

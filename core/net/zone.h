@@ -19,6 +19,8 @@ struct zone {
 	_Atomic uint64_t sets;       /* the newest of a list */
 	_Atomic uint64_t queue;      /* a struct queue_zone; 0: none yet */
 	_Atomic uint64_t breaker;    /* a struct breaker_zone; 0: none yet */
+	_Atomic uint64_t affinity;   /* the affinity's own; 0: none yet */
+	_Atomic uint64_t affinity_size; /* bytes it has */
 	_Atomic uint32_t taken;      /* slots given out so far */
 	uint32_t name_n;
 	_Alignas(64) struct budget budget;

@@ -224,7 +224,6 @@ http {
 }
 EOT
 	'"resolve" is not supported yet; it is planned',
-	'"sticky" belongs to the module sticky, which is planned and not built into this lbd',
 	(map { "\"$_\" is planned and not built into this lbd" } qw(limit_req_zone map geo)),
 	'"stub_status" belongs to the module metrics, which is planned and not built into this lbd');
 

@@ -273,6 +273,17 @@ my @table = (
 	['circuit_breaker', 'U', 'off', '', ['off', 'max_requests=10', 'max_pending=5 open=50 interval=5s half_open=3'],
 		['open=0', qr/allowed are 1 to 100/], ['open=101', qr/not a percentage/], ['max_requests=0', qr/allowed are 1 to/],
 		['interval=1ms', qr/allowed are 100ms to 1h/], ['half=1', qr/unknown parameter "half=1"/]],
+	['sticky', 'U', '', '', ['cookie srv', 'cookie srv expires=1h domain=.x path=/ httponly secure samesite=strict', 'cookie a expires=max',
+		'cookie a samesite=$arg_s', 'route $arg_r $cookie_r', 'learn create=$upstream_cookie_s lookup=$cookie_s zone=a:64k',
+		'learn create=$upstream_cookie_s lookup=$cookie_s lookup=$arg_s zone=a:1m timeout=1h header'],
+		['cookie', qr/at least 2 arguments/], ['"" x', qr/allowed are cookie, route and learn/], ['cokie a', qr/did you mean "cookie"/],
+		['cookie "a b"', qr/not the name of a cookie/], ['cookie a "path=x;y"', qr/cannot stand in a cookie/],
+		['cookie a samesite=never', qr/allowed are strict, lax, none/], ['cookie a forever', qr/unknown parameter "forever"/],
+		['route x', qr/holds no variable/], ['learn zone=a:64k create=$a', qr/unknown variable|needs create=/],
+		['learn create=$arg_a lookup=$arg_a zone=a', qr/a name and a size/], ['learn create=$arg_a lookup=$arg_a zone=a:1k', qr/allowed are 32k to 1g/],
+		['learn create=$arg_a lookup=$arg_a', qr/needs create=, lookup= and zone=/], ['learn sync create=$arg_a', qr/planned/]],
+	['sticky_secret', 'U', '', '', ['x', '$remote_addr']],
+	['sticky_strict', 'U', 'off', 'flag', ['on', 'off']],
 	['queue', 'U', '', '', ['10', '100 timeout=5s'], ['0', qr/allowed are 1 to 1000000/], ['5 timeout=0', qr/1ms and more/],
 		['5 size=1', qr/unknown parameter "size=1"/]],
 	['retry_budget', 'U', '20 min=10 interval=10s', '', ['20%', '50 min=5 interval=1s'], ['200', qr/is not a percentage/],
@@ -466,7 +477,7 @@ for (['location', qw(allow deny limit_req limit_conn limit_rate real_ip_header s
 		proxy_limit_rate proxy_force_ranges proxy_tunnel_close_delay proxy_request_dynamic proxy_bind_dynamic proxy_allow_upstream)],
 	['http', qw(map geo split_clients limit_req_zone limit_conn_zone)],
 	['main', qw(stream reload_inplace)],
-	['upstream', qw(sticky state servers_file upstream_init_addr
+	['upstream', qw(state servers_file upstream_init_addr
 		keepalive_total ntlm)]) {
 	my ($where, @names) = @$_;
 	my ($code, $out) = check($where => join ' ', map { "$_ x;" } @names);

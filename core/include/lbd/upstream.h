@@ -136,6 +136,8 @@ struct lbd_pick {
 	bool busy;
 	/* ... or the group's circuit breaker or its limits did not let it */
 	bool refused;
+	bool is_bound;                  /* this choice is the one that affinity wanted */
+	bool strict;                    /* ... it or nobody */
 	bool in_breaker, probe;         /* private */
 	struct lbd_pick_wait *wait;     /* private */
 	int64_t queued_ms;              /* waited in the group's queue, in all; -1: did not */
