@@ -233,6 +233,7 @@ take_time(struct client *cl, const struct handover_in *in)
 {
 	uint64_t limit = handover_get_num(in, "limit", 0), spent = client_spent(cl);
 
+	limit = LBD_MIN(limit, (uint64_t)UINT32_MAX);
 	client_timer(cl);
 	if (cl->state == CLIENT_IDLE && limit > 0)
 		conn_timeout(&cl->conn, spent < limit ? limit - spent : 1);

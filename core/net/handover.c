@@ -206,10 +206,10 @@ out_end(void)
 static void
 on_room(struct loop *loop, struct op *op)
 {
-	(void)loop;
-	(void)op;
 	if (out.ending)
 		out_end();
+	else if (op->res < 0) /* cannot wait for it: looks again instead */
+		timer_set(loop, &out.starved, STARVED_MS);
 	else
 		out_unblock();
 }
@@ -484,6 +484,9 @@ in_next(void)
 		return 0;
 	}
 	if (got < 0 || (got == 0 && is_end())) {
+		if (got < 0)
+			lbd_log(lbd_log_process(), LBD_LOG_ERROR, (int)-got,
+				"could not receive connections");
 		in_close();
 		return -EPIPE;
 	}
@@ -506,10 +509,10 @@ in_go_on(void)
 static void
 on_message(struct loop *loop, struct op *op)
 {
-	(void)loop;
-	(void)op;
 	if (in.ending)
 		in_close();
+	else if (op->res < 0)
+		timer_set(loop, &in.again, NO_ROOM_MS);
 	else
 		in_go_on();
 }
