@@ -19,7 +19,7 @@
 #define KIND "http/1"
 
 enum {
-	AT_ONCE = 32,                     /* being prepared when nothing hurries */
+	AT_ONCE = 64,                     /* silent ones begun to be moved in a turn */
 	BYTES_MAX = HANDOVER_MAX - 4096,  /* room for all other fields */
 };
 
@@ -32,8 +32,7 @@ const struct handover_kind client_handover = {
 	.name = KIND, .fds = 1, .accepts = accepts, .take = client_take, .look = look
 };
 
-static unsigned preparing;
-static bool more_to_scan;  /* clients were left out because so many are being prepared */
+static unsigned to_scan;   /* clients that were not looked at since look() */
 static struct deferred scan = { on_scan, LBD_LIST_INIT(scan.link) };
 
 static bool
@@ -77,7 +76,6 @@ client_move(struct client *cl)
 	if (cl->conn.flags & (CONN_LENT_IN | CONN_LENDING_OUT) || !may_move(cl))
 		return false;
 	cl->moving = true;
-	preparing++;
 	conn_lend_in(&cl->conn);
 	conn_low_mark(&cl->conn, 0); /* drained() is when all is sent */
 	if (cl->attached)
@@ -91,11 +89,8 @@ client_stay(struct client *cl)
 	if (!cl->moving)
 		return;
 	cl->moving = false;
-	preparing--;
 	conn_low_mark(&cl->conn, CLIENT_OUT_LOW);
 	conn_take_back_in(&cl->conn);
-	if (more_to_scan && preparing <= AT_ONCE / 2)
-		loop_defer(conn_loop, &scan);
 }
 
 static enum handover_rc
@@ -138,36 +133,35 @@ client_move_on(struct client *cl)
 			return true;
 		}
 		if (rc == HANDOVER_LATER)
-			more_to_scan = false; /* look() will begin anew */
+			to_scan = 0; /* look() will begin anew */
 	}
 	client_stay(cl);
 	return false;
 }
 
 /*
- * Silent ones, as many as may be prepared just now.  Whoever was looked at goes to the end of the
- * list, so that the next scan goes on where this one stops.
+ * Silent ones, some in each turn.  Whoever was looked at goes to the end of the list, so that the
+ * next turn goes on where this one stops.
  */
 static void
 on_scan(struct loop *loop, struct deferred *d)
 {
-	unsigned left = client_counts.active;
+	unsigned begun = 0;
 
-	(void)loop;
-	(void)d;
-	more_to_scan = false;
-	while (left-- > 0) {
+	while (to_scan > 0 && begun < AT_ONCE && !lbd_list_empty(&clients)) {
 		struct client *cl = LBD_LIST_ITEM(clients.next, struct client, link);
 
-		if (preparing >= AT_ONCE) {
-			more_to_scan = true;
-			return;
-		}
+		to_scan--;
 		lbd_list_remove(&cl->link);
 		lbd_list_add_tail(&clients, &cl->link);
-		if (!cl->moving && client_move(cl) && !cl->attached && !client_move_on(cl))
-			return;
+		if (!cl->moving && client_move(cl)) {
+			begun++;
+			if (!cl->attached)
+				(void)client_move_on(cl);
+		}
 	}
+	if (begun > 0 && to_scan > 0)
+		loop_defer(loop, d);
 }
 
 /* What was true of them may not be any more: who can move does, who cannot is let go. */
@@ -181,6 +175,7 @@ look(void)
 	if (seen != handover_turns())
 		clients_let_go();
 	seen = handover_turns();
+	to_scan = client_counts.active;
 	on_scan(conn_loop, &scan);
 }
 

@@ -156,6 +156,30 @@ subtest 'long answers' => sub {
 	$lbd->stop;
 };
 
+subtest 'who does not read' => sub {
+	my $much = 'm' x 30_000;
+	my $lbd = Lbd->new(conf => site("old$much"));
+	my @slow = map { Lbd::Client->new($lbd->port) } 1 .. 80;
+	my $idle = Lbd::Client->new($lbd->port);
+
+	$_->send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n" x 300) for @slow;
+	asked($idle, '/x');
+	$lbd->configure(site("new$much"));
+	is($lbd->reload, 1, 'a reload');
+	# where the way is full it is asked once more
+	ok(wait_for(sub { (asked($idle, '/y'))[0] eq "new$much" }), 'holds up nobody else');
+	for my $c (@slow[0, 79]) {
+		my @a = map { [answer($c)] } 1 .. 300;
+		my $names = join '', map { $_->[0] eq "old$much" ? 'o' : $_->[0] eq "new$much" ? 'n' : '-' } @a;
+
+		like($names, qr/^o+n*$/, 'answers come from one, then from the other');
+		is_deeply([map { $_->[2] } @a], [1 .. 300], 'all of them, once, in order');
+	}
+	$_->close for @slow;
+	ok(wait_for(sub { $lbd->is_drained }), 'no older generation is left');
+	$lbd->stop;
+};
+
 subtest 'a head that never comes' => sub {
 	my $lbd = Lbd->new(conf => site('old', header => '2s'));
 	my ($begun, $silent) = map { Lbd::Client->new($lbd->port) } 1 .. 2;
