@@ -5,7 +5,7 @@
  * once and the others after their answer, or all of them in the middle.
  */
 
-#include "core/http/exchange.h"
+#include "core/http/client_private.h"
 
 struct lbd_list clients = LBD_LIST_INIT(clients);
 struct client_counts client_counts;
@@ -21,7 +21,8 @@ clients_drain(void)
 	LBD_LIST_EACH(l, tmp, &clients) {
 		struct client *cl = LBD_LIST_ITEM(l, struct client, link);
 
-		if (client_exchange(cl) == NULL && cl->state == CLIENT_IDLE)
+		/* what was received is answered */
+		if (client_exchange(cl) == NULL && cl->state == CLIENT_IDLE && client_in_empty(cl))
 			conn_finish(&cl->conn);
 	}
 }

@@ -9,7 +9,7 @@
  * keepalive_min_timeout, not all at once, lest all come back at once.
  */
 
-#include "core/http/exchange.h"
+#include "core/http/client_private.h"
 
 #include <lbd/http_client.h>
 
@@ -40,7 +40,7 @@ clients_let_go(void)
 		struct client *cl = LBD_LIST_ITEM(l, struct client, link);
 
 		if (client_exchange(cl) != NULL || cl->state != CLIENT_IDLE || cl->moving ||
-		    client_has_heirs(cl))
+		    !client_in_empty(cl) || client_has_heirs(cl))
 			continue;
 		if (spread == 0)
 			conn_finish(&cl->conn);
