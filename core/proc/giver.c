@@ -359,6 +359,14 @@ giver_stop(const char *why)
 }
 
 void
+giver_end(void)
+{
+	/* they were faster than the next look at them */
+	if (giver.phase == CEASING)
+		tell_given();
+}
+
+void
 giver_forget(void)
 {
 	end();

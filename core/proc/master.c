@@ -358,6 +358,7 @@ master_run(const struct plan *plan, void (*started)(void), void (*forked)(void))
 		reload_resumed();
 	}
 	master_loop();
+	giver_end();
 	outside_close();
 	lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "exit");
 	sock_close(&master.signals);

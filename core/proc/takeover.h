@@ -56,6 +56,8 @@ bool giver_is_active(void);
 bool giver_has_given(void);
 /* The master begins to end by itself. */
 void giver_stop(const char *why);
+/* Its last process has ended. */
+void giver_end(void);
 void giver_forget(void);
 
 struct pollfd giver_poll(void);
