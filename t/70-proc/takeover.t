@@ -327,6 +327,50 @@ subtest 'a service manager' => sub {
 	$lbd->stop;
 };
 
+# Each is process 1 of a namespace of its own, as in containers that share a folder.
+subtest 'containers' => sub {
+	my @unshare = ('unshare', '--pid', '--fork', '--kill-child', '--mount-proc');
+
+	plan(skip_all => 'not root, or no unshare') if !is_root() || !has_program('unshare') || system("@unshare true 2>/dev/null") != 0;
+	my $lbd = Lbd->new(conf => site('first'), start => 0);
+	my $container = sub {
+		my $child = fork // die "fork: $!";
+
+		return $child if $child;
+		my $env = $lbd->environment;
+
+		@ENV{ keys %$env } = values %$env;
+		open STDOUT, '>>', $lbd->dir . '/output';
+		open STDERR, '>&', \*STDOUT;
+		exec @unshare, lbd_program(), $lbd->arguments, @_ or POSIX::_exit(127);
+	};
+	my $answers = sub { (http_get($lbd->port, '/') // {})->{body} // '' };
+
+	$lbd->{pid} = my $first = $container->();
+	ok(wait_for(sub { $answers->() =~ / first / }), 'the first container serves');
+	my $slow = Lbd::Client->new($lbd->port);
+	my $seen = grep { m{/slow} } $server->notes;
+	$slow->send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+	ok(wait_for(sub { $seen < grep { m{/slow} } $server->notes }), 'and has a request');
+	$lbd->configure(site('second'));
+	$lbd->{pid} = my $second = $container->('--takeover');
+	ok($lbd->wait_log(qr/takeover: generation 2 is serving .* taken over from process 1$/m), 'the second takes over');
+	like($answers->(), qr/ second /, 'and serves');
+	is(http_get($lbd->port, '/one')->{status}, 503, 'and knows of the request');
+	spew($gate, '');
+	is($slow->response->{body}, 'origin /slow', 'which is finished');
+	is(ended($first), 0, 'then the first container ends');
+	ok(wait_for(sub { http_get($lbd->port, '/one')->{status} == 200 }), 'its share is free');
+	is(slurp($lbd->pid_path), "1\n", 'the pid file is left');
+	is(control_ask($lbd, { verb => 'status' })->{taken_over}{from}, 1, 'as is the control socket');
+	is(($lbd->run('-s', 'reload'))[0], 0, 'which reloads it');
+	is(($lbd->run('-s', 'quit'))[0], 0, 'and ends it');
+	is(ended($second), 0, 'well');
+	ok(!-e $lbd->pid_path && !-e control_path($lbd), 'with its files');
+	$lbd->check;
+	unlink $gate;
+};
+
 subtest 'side by side' => sub {
 	my $port = free_port();
 	my $conf = <<"EOT";
