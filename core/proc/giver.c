@@ -15,6 +15,7 @@
 
 #include "core/base/fail.h"
 #include "core/net/inherit.h"
+#include "core/net/listener.h"
 #include "core/os/clock.h"
 #include "core/os/file.h"
 #include "core/os/log.h"
@@ -207,9 +208,20 @@ on_hello(const struct state_entry *e)
 static pid_t
 number_of(uint64_t word)
 {
-	if (word == giver.word)
+	if (word == giver.word || word == 0)
 		return giver.from;
 	return giver.word == (uint64_t)giver.from && word < INT32_MAX ? (pid_t)word : 0;
+}
+
+static bool
+is_ours(struct lbd_str name)
+{
+	struct lbd_list *p, *tmp;
+
+	LBD_LIST_EACH(p, tmp, listeners_of(master.plan->config))
+		if (lbd_str_eq(LBD_LIST_ITEM(p, struct listener, link)->name, name))
+			return true;
+	return false;
 }
 
 /* Nobody listens there any more.  The file was made by us, where we are. */
@@ -220,7 +232,7 @@ listener_gone(struct lbd_str name)
 
 	snprintf(text, sizeof(text), "%.*s", LBD_FMT(lbd_str_head(name, ADDR_TEXT_MAX)));
 	lbd_log(lbd_log_process(), LBD_LOG_NOTICE, 0, "no longer listening on %s", text);
-	if (lbd_str_starts(name, LBD_STR("unix:")) && !inherit_is_left(name) &&
+	if (lbd_str_starts(name, LBD_STR("unix:")) && is_ours(name) && !inherit_is_left(name) &&
 		unlink(text + 5) < 0 && errno != ENOENT)
 		lbd_log(lbd_log_process(), LBD_LOG_WARN, errno, "could not remove %s", text);
 	children_tell(&master.children, master.generation, CHANNEL_GONE, text);
@@ -245,6 +257,22 @@ on_serving(struct state *s)
 	master_given();
 	/* what becomes of those is no longer ours to say */
 	rows_hold(true);
+}
+
+/*
+ * There is no descriptor left for what came with the news; who was told to go has news of no other
+ * kind.  For all we know nobody will accept where we do.
+ */
+static void
+on_serving_unread(void)
+{
+	struct state *s = state_parse(LBD_STR("lbd-state 1\ntakeover\ngone name=*\n"));
+
+	if (s == NULL)
+		refuse("out of memory");
+	else
+		on_serving(s);
+	state_free(&s);
 }
 
 static void
@@ -400,6 +428,8 @@ giver_hear(void)
 		end();
 	else if (rc == -ECONNRESET)
 		failed("it has ended");
+	else if (rc == -EMSGSIZE && giver.phase == GOING)
+		on_serving_unread();
 	else
 		refuse(rc == -EBADMSG ? "what it says is no message of lbd" : strerror(-rc));
 }

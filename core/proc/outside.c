@@ -131,7 +131,9 @@ outside_started(unsigned generation, unsigned workers)
 void
 outside_stopping(void)
 {
-	sdnotify_stopping();
+	/* a takeover that fails is no end of the service */
+	if (!taker_is_pending())
+		sdnotify_stopping();
 }
 
 /* --- reloads --- */

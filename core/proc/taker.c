@@ -28,6 +28,7 @@
 enum {
 	ANSWER_MS = 10 * 1000, /* of one who runs, to a question */
 	GIVEN_MS = 3000,       /* until its workers have ceased to accept */
+	STARVED_MS = 20,
 	RING_MS = 2000,        /* from the end of a process to that of its ring */
 	GONE_MS = 2000,        /* from the end of its connections to its own */
 };
@@ -389,10 +390,21 @@ taker_poll(struct pollfd *p)
 {
 	unsigned n = 0;
 
+	bool more = taker.link.out.type != 0 && !taker.link.out.starved;
+
 	if (taker.link.fd >= 0)
 		p[n++] = (struct pollfd){ .fd = taker.link.fd,
-			.events = (short)(POLLIN | (taker.link.out.type != 0 ? POLLOUT : 0)) };
+			.events = (short)(POLLIN | (more ? POLLOUT : 0)) };
 	return n + elders_poll(p + n);
+}
+
+static void
+flush(void)
+{
+	if (taker.link.fd >= 0 && taker.link.out.type != 0)
+		(void)!transfer_send(&taker.link);
+	if (taker.phase == SERVING && taker.link.out.type == 0)
+		succession_given();
 }
 
 void
@@ -403,10 +415,7 @@ taker_hear(void)
 	int rc = 1;
 
 	elders_hear();
-	if (taker.link.fd >= 0 && taker.link.out.type != 0)
-		(void)!transfer_send(&taker.link);
-	if (taker.phase == SERVING && taker.link.out.type == 0)
-		succession_given();
+	flush();
 	while (taker.link.fd >= 0 && (rc = transfer_recv(&taker.link, &type, &s)) > 0) {
 		on_message(type, s);
 		state_free(&s);
@@ -424,10 +433,16 @@ taker_hear(void)
 uint64_t
 taker_tick(uint64_t now)
 {
+	uint64_t again = UINT64_MAX;
+
+	if (taker.link.out.starved) {
+		flush();
+		again = now + STARVED_MS;
+	}
 	if (taker.due_ms == 0)
-		return UINT64_MAX;
+		return again;
 	if (taker.due_ms > now)
-		return taker.due_ms;
+		return LBD_MIN(taker.due_ms, again);
 	taker.due_ms = 0;
 	if (taker.phase != ASKING) {
 		settled();

@@ -88,6 +88,13 @@ check_values(void)
 	ok(o.json && !o.no_wait, "--json");
 	is_int(PARSE("--no-wait", "-s", "status"), 0, "a detail in front");
 	ok(o.no_wait && !o.json && o.wait_drained_ms == 0, "--no-wait");
+	is_int(PARSE("--takeover", "-g", "daemon off;"), 0, "--takeover");
+	ok(o.takeover != NULL && o.takeover[0] == '\0' && o.action == ACTION_RUN,
+		"is a start, by the configuration's socket");
+	is_int(PARSE("--takeover=unix:/run/x.sock"), 0, "with a socket");
+	ok(strcmp(o.takeover, "/run/x.sock") == 0, "by its path");
+	is_int(PARSE("--takeover", "--trial"), 0, "a reload keeps the arguments");
+	is_int(o.action, ACTION_TRIAL, "and is none");
 	is_int(PARSE("--print-directive-index", "a.so", "-b.so"), 0, "index");
 	is_int(o.file_count, 2, "takes the rest as files");
 	is_cstr(o.files[1], "-b.so", "whatever they look like");
@@ -114,6 +121,11 @@ check_refused(void)
 		  "unknown signal \"-s hup\"; allowed are stop, quit, reopen, reload, upgrade, "
 		  "status and workers" },
 		{ { "--json" }, "\"--json\" goes with \"-s\"" },
+		{ { "--takeover=" }, "\"--takeover=\" needs the path of a socket" },
+		{ { "--takeover", "-t" },
+			"\"--takeover\" is for a start, without another action" },
+		{ { "--takeover", "-s", "quit" },
+			"\"--takeover\" is for a start, without another action" },
 		{ { "-s", "quit", "--wait-drained=1" },
 		  "\"--wait-drained\" goes with \"-s reload\"" },
 		{ { "-s", "reload", "--wait-drained=x" },

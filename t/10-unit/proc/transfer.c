@@ -284,6 +284,40 @@ check_hostile(void)
 }
 
 static void
+check_words(void)
+{
+	char text[40], longer[TRANSFER_PIECE_TEXT + 2];
+	struct transfer a, b;
+	struct state *got = NULL;
+	uint32_t type = 0;
+
+	pair(&a, &b);
+	fail_alloc_from(1);
+	is_int(transfer_say(&a, TRANSFER_SERVING, "lbd-state 1\ngone name=*\n"), 0,
+		"something short is said without memory");
+	fail_alloc_at(0);
+	is_int(transfer_recv(&b, &type, &got), 1, "and heard");
+	ok(lbd_str_eq(state_get(state_next(got, "gone", NULL), "name"), LBD_STR("*")), "as it is");
+	transfer_words(got, text, sizeof(text));
+	ok(strcmp(text, "no reason is given") == 0, "it has no words");
+	state_free(&got);
+	memset(longer, 'x', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	is_int(transfer_say(&a, TRANSFER_SERVING, longer), -E2BIG, "something long is not");
+	transfer_refuse(&a, "because of reasons that are longer than what one wants to hear");
+	is_int(transfer_recv(&b, &type, &got), 1, "a refusal");
+	transfer_words(got, text, sizeof(text));
+	ok(type == TRANSFER_REFUSED && strncmp(text, "because of ", 11) == 0 &&
+		strlen(text) == sizeof(text) - 1, "has words, cut to what fits");
+	state_free(&got);
+	transfer_close(&b);
+	transfer_refuse(&a, "nobody is there");
+	transfer_close(&a);
+	transfer_close(&a);
+	pass("it may go unheard");
+}
+
+static void
 check_memory(void)
 {
 	unsigned before = open_fds(), fails = 0;
@@ -326,6 +360,7 @@ main(void)
 	check_order();
 	check_stall();
 	check_hostile();
+	check_words();
 	check_memory();
 	return done_testing();
 }
