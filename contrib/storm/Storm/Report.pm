@@ -63,6 +63,8 @@ sub finish {
 	wait_for(sub { !$changes->masters_left }, 60) or $self->wrong('processes that were taken over from did not end: ' .
 		join ', ', $changes->masters_left);
 	$self->{drain_seconds} = sprintf '%.1f', time - $drain;
+	wait_for(sub { 0 == sum0(map { $_->{connections} // 0 } @{ $changes->status->{workers} }) }, 30)
+		or $self->wrong('workers count connections, and there are none');
 	$self->count_ids;
 	$self->look_at_servers;
 	$self->look_at_processes($before);
@@ -76,20 +78,33 @@ sub finish {
 	return { wrong => $self->{wrong} };
 }
 
+# How often each id is in the access log.
+sub read_log {
+	my ($path) = @_;
+	my @logged;
+
+	open my $f, '<', $path or return;
+	while (my $line = <$f>) {
+		$line =~ m{^\d+ /\w/(\d+)} or next;
+		$logged[$1]++ if $1 > 0;
+	}
+	return @logged;
+}
+
 # Every id that was answered came to a server once, and is once in lbd's log.
 sub count_ids {
 	my ($self) = @_;
 	my ($asked, $seen) = $self->{peers}->ids;
+	my $last = length($asked) - 1;
 	my (@logged, %of);
 
-	open my $f, '<', $self->{changes}->lbd->dir . '/logs/access.log' or return $self->wrong("no access log: $!");
-	while (my $line = <$f>) {
-		$line =~ m{^(\d+) /\w/(\d+)} or next;
-		$logged[$2]++ if $2 > 0;
-	}
-	close $f;
+	# a request is written when its worker has seen its end, by a thread that takes its time
+	wait_for(sub {
+		@logged = read_log($self->{changes}->lbd->dir . '/logs/access.log');
+		return $last == grep { $_ } @logged;
+	}, 5);
 	$of{duplicated} = $of{unlogged} = $of{logged_twice} = $of{unseen} = 0;
-	for my $id (1 .. length($asked) - 1) {
+	for my $id (1 .. $last) {
 		my $flags = ord substr $asked, $id, 1;
 		my $came = $id < length $seen ? ord substr $seen, $id, 1 : 0;
 		my $log = $logged[$id] // 0;
@@ -101,7 +116,7 @@ sub count_ids {
 		$of{unlogged}++ if !$log;
 	}
 	$of{logged} = sum0(map { $_ // 0 } @logged);
-	$of{asked} = length($asked) - 1;
+	$of{asked} = $last;
 	$self->{of} = \%of;
 	my ($dropped) = $self->{changes}->lbd->log =~ /(\d+) lines dropped/;
 	$self->wrong("$of{duplicated} requests came to the servers more than once") if $of{duplicated};
@@ -130,8 +145,6 @@ sub look_at_processes {
 	$self->{generations} = $status->{generation};
 	$self->wrong("generations: @generations") if @generations != 1;
 	$self->{workers_at_end} = scalar $lbd->workers;
-	wait_for(sub { 0 == sum0(map { $_->{connections} // 0 } @{ $changes->status->{workers} }) }, 30)
-		or $self->wrong('workers count connections, and there are none');
 	$changes->last_reload;
 	wait_for(sub { $lbd->is_drained && $lbd->workers == $self->{workers} }, 120);
 	my $after;
