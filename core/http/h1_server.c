@@ -324,7 +324,10 @@ client_next(struct client *cl)
 {
 	struct client_work *w = cl->work; /* stays while parsing */
 
-	if (cl->parsing || (cl->moving && client_move_on(cl)))
+	if (cl->parsing)
+		return;
+	/* what comes while another generation serves is for that one */
+	if (cl->moving ? client_move_on(cl) : clients_retiring && w->x == NULL && client_move(cl))
 		return;
 	cl->parsing = true;
 	while (w->x == NULL && !lbd_chain_empty(&w->in) && !conn_is_closing(&cl->conn) &&

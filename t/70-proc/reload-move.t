@@ -71,6 +71,26 @@ sub counted {
 	return $n;
 }
 
+subtest 'what comes after a reload' => sub {
+	my $lbd = Lbd->new(conf => site('before'));
+	my @c = map { Lbd::Client->new($lbd->port) } 1 .. 64;
+	my ($worker) = $lbd->workers;
+
+	asked($_, '/a') for @c;
+	# it is to find the reload and the requests at once
+	$lbd->signal('STOP', $worker);
+	ok(wait_for(sub { (slurp("/proc/$worker/stat") // '') =~ /^\d+ \(.*\) T /s }), 'the worker is stopped');
+	$lbd->configure(site('after'));
+	is($lbd->reload, 1, 'a reload, for which it is not waited');
+	ask($_, '/b') for @c;
+	$lbd->signal('CONT', $worker);
+	my %by;
+	$by{ (answer($_))[0] }++ for @c;
+	is_deeply(\%by, { after => 64 }, 'all of them are served by the next generation');
+	ok(wait_for(sub { !is_alive($worker) }), 'and the worker has nothing to wait for');
+	$lbd->stop;
+};
+
 subtest 'one connection, many generations' => sub {
 	my $lbd = Lbd->new(conf => site('g0'));
 	my $c = Lbd::Client->new($lbd->port);
