@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: MIT
 #
-# A short round of contrib/storm: reloads under clients with exact accounts, nothing is lost.  Before that,
-# whether the accounts notice when something is; in the end, workers that are killed.
+# A short round of contrib/storm: reloads and takeovers under clients with exact accounts, nothing is lost.
+# Before that, whether the accounts notice when something is; in the end, workers that are killed.
 
 use strict;
 use warnings;
@@ -82,7 +82,7 @@ sub storm {
 	return $j;
 }
 
-my $j = storm('reloads under load', '--clients', 150, '--seconds', 20, '--reloads', 11, '--storms', 1);
+my $j = storm('reloads and takeovers', '--clients', 150, '--seconds', 20, '--reloads', 12, '--storms', 1, '--takeovers', 2);
 is_deeply $j->{wrong}, [], 'all accounts agree';
 cmp_ok scalar @{ $j->{reload_ms} // [] }, '>', 5, 'reloads were timed';
 $j = storm('killed workers', '--clients', 60, '--seconds', 6, '--reloads', 3, '--kill',
