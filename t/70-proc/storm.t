@@ -72,7 +72,7 @@ for my $name (sort keys %faults) {
 sub storm {
 	my ($name, @args) = @_;
 	my ($code, $out) = run_program($^X, $storm, '--lbd', lbd_program(), '--engine', $ENV{LBD_TEST_ENGINE} // '',
-		'--body-seconds', 8, '--idle-min', 2, '--idle-max', 5, '--tunnel-seconds', 6, '--json', "$dir/json",
+		'--body-seconds', 8, '--idle-min', 2, '--idle-max', 5, '--json', "$dir/json",
 		'--verbose', '--every', 5, @args);
 
 	is $code, 0, $name or diag $out;
