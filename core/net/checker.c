@@ -178,13 +178,13 @@ watch_start(struct lbd_upstream *up, struct loop *loop)
 }
 
 /*
- * Verdicts of groups that are checked no more.  Not at once: the generation before may check them
- * still, and it may be the one that stays.
+ * Verdicts of groups that are checked no more.  Only when this generation serves, for else the one
+ * before may be the one that stays; and again, for that may end a check yet.
  */
 static struct {
 	struct timer timer;
 	struct config *config; /* borrowed; NULL: not started */
-	bool again;
+	bool serving, again;
 } forgetting;
 
 static void
@@ -204,6 +204,16 @@ on_forget(struct loop *loop, struct timer *t)
 	forgetting.again = true;
 }
 
+void
+upstreams_control_serve(struct loop *loop)
+{
+	if (forgetting.serving || forgetting.config == NULL)
+		return;
+	forgetting.serving = true;
+	upstreams_each(forgetting.config, forget_group, NULL);
+	timer_set(loop, &forgetting.timer, FORGET_MS);
+}
+
 int
 upstreams_control_start(struct config *c, struct loop *loop)
 {
@@ -215,7 +225,6 @@ upstreams_control_start(struct config *c, struct loop *loop)
 		return -ENOMEM;
 	forgetting.config = c;
 	timer_init(&forgetting.timer, on_forget);
-	timer_set(loop, &forgetting.timer, FORGET_MS);
 	LBD_LIST_EACH(p, tmp, &net->upstreams) {
 		struct upstream_private *g = LBD_LIST_ITEM(p, struct upstream_private, link);
 

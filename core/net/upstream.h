@@ -99,10 +99,12 @@ void upstreams_worker_died(struct config *c, unsigned slot);
 /* The process is about to end: closes what is open for those that wait for a server. */
 void upstreams_close_queues(struct config *c);
 /*
- * Control, before its modules start: what the configuration no longer has is forgotten, and what
- * has to be looked at once an interval is.  stop: before the loop goes.
+ * Control, before its modules start: what has to be looked at once an interval is.  serve: this
+ * generation serves; what its configuration no longer has is forgotten.  stop: before the loop
+ * goes.
  */
 int upstreams_control_start(struct config *c, struct loop *loop);
+void upstreams_control_serve(struct loop *loop);
 void upstreams_control_stop(struct loop *loop);
 /* Closes all idle server connections (QUIT). */
 void upstreams_close_idle(void);

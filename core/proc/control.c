@@ -23,9 +23,16 @@ control_stop(struct process *p)
 	loop_stop(p->loop);
 }
 
+static void
+control_serving(struct process *p)
+{
+	upstreams_control_serve(p->loop);
+}
+
 static const struct process_events events = {
 	.terminate = control_stop,
 	.quit = control_stop,
+	.serve = control_serving,
 	.drain = control_stop,
 };
 

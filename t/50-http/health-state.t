@@ -142,6 +142,7 @@ is $lbd->reload, 1, 'another reload';
 is control_server($lbd, 'new', $at{new})->{state}, 'up', 'a known server does not wait again';
 
 # --- control
+wait_for(sub { $lbd->control == 1 }); # that of the generation before has ended
 my ($control) = $lbd->control;
 my $checks = control_server($lbd, 'flap', $at{b})->{health_checks}{checks};
 $lbd->{allow} = [qr/control process \d+ exited on signal 9/];
@@ -159,7 +160,8 @@ my $silent = backend(sub { my ($c, $n, $b) = @_; $c->request; $b->note('asked');
 $lbd->configure(conf("upstream silent { server @{[$silent->address]}; health_check uri=/ interval=100ms timeout=1s fails=1; }"));
 is $lbd->reload, 1, 'a server that does not answer';
 wait_for(sub { $silent->notes >= 1 });
-($control) = grep { $_ != $control } $lbd->control;
+wait_for(sub { $lbd->control == 1 }); # that of the generation before has ended
+($control) = $lbd->control;
 $lbd->signal('STOP', $control);
 $checks = control_server($lbd, 'silent')->{health_checks}{checks};
 select undef, undef, undef, 2; # the loop has to be late: that is what is tested
