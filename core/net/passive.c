@@ -323,6 +323,19 @@ eject_by_errors(const struct lbd_upstream *up, struct server *s, const struct se
 	server_eject(up, s, e->now_ms, HEALTH_OUTLIER, why);
 }
 
+/* For outlier_detection. */
+static bool
+is_error(const struct outlier_conf *o, const struct server_ending *e)
+{
+	return !o->off && (lbd_pick_failed(e->outcome) || outlier_status(o, e->status));
+}
+
+static bool
+is_gateway_error(const struct outlier_conf *o, const struct server_ending *e)
+{
+	return o->gateway_errors > 0 && e->status >= 502 && e->status <= 504;
+}
+
 /* Failures in a row; what was counted before an ejection that was not to be is not forgotten. */
 static void
 count_errors(const struct lbd_upstream *up, struct server *s, const struct server_ending *e)
@@ -331,12 +344,12 @@ count_errors(const struct lbd_upstream *up, struct server *s, const struct serve
 	struct lbd_server_state *st = s->pub.state;
 	uint32_t n;
 
-	if (o->errors > 0) {
+	if (o->errors > 0 && is_error(o, e)) {
 		n = atomic_fetch_add_explicit(&st->errors, 1, memory_order_relaxed) + 1;
 		if (n >= o->errors)
 			eject_by_errors(up, s, e, n, n == 1 ? "error" : "errors");
 	}
-	if (o->gateway_errors > 0 && e->status >= 502 && e->status <= 504) {
+	if (is_gateway_error(o, e)) {
 		n = atomic_fetch_add_explicit(&st->gateway_errors, 1, memory_order_relaxed) + 1;
 		if (n >= o->gateway_errors)
 			eject_by_errors(up, s, e, n, n == 1 ? "gateway error" : "gateway errors");
@@ -408,7 +421,8 @@ server_ended(const struct lbd_upstream *up, struct server *s, const struct serve
 {
 	const struct outlier_conf *o = outlier_of(up);
 	bool failed = lbd_pick_failed(e->outcome);
-	bool bad = !o->off && (failed || (e->status != 0 && outlier_status(o, e->status)));
+	bool error = is_error(o, e);
+	bool bad = (error && o->errors > 0) || is_gateway_error(o, e);
 
 	if (e->outcome == LBD_PICK_UNCOUNTED) {
 		server_unknown(s, e->now_ms);
@@ -417,10 +431,10 @@ server_ended(const struct lbd_upstream *up, struct server *s, const struct serve
 	if (failed)
 		atomic_fetch_add_explicit(&s->pub.state->failures, 1, memory_order_relaxed);
 	if (outlier_has_interval(o))
-		outlier_count(s, e, bad);
+		outlier_count(s, e, error);
 	if (up->private->single)
 		return;
-	if (failed || (bad && (o->errors > 0 || o->gateway_errors > 0)))
+	if (failed || bad)
 		server_failed(up, s, e, bad);
 	else
 		server_succeeded(up, s, e);
