@@ -90,6 +90,13 @@ is_before(uint64_t a, uint64_t b)
 	return (int64_t)(a - b) < 0;
 }
 
+/* Any order does, but one that sends the first requests to one rack after another. */
+static bool
+is_first(uint32_t a, uint32_t b)
+{
+	return a * UINT32_C(2654435761) < b * UINT32_C(2654435761);
+}
+
 static bool
 is_better(const struct lbd_ranking *r, const struct server *a, const struct server *b)
 {
@@ -103,7 +110,7 @@ is_better(const struct lbd_ranking *r, const struct server *a, const struct serv
 		return d < 0;
 	due_a = load(&r->due[a->pub.index]);
 	due_b = load(&r->due[b->pub.index]);
-	return due_a == due_b ? a->pub.index < b->pub.index : is_before(due_a, due_b);
+	return due_a == due_b ? is_first(a->pub.index, b->pub.index) : is_before(due_a, due_b);
 }
 
 /* --- games --- */

@@ -22,7 +22,7 @@ struct random_conf {
 	enum random_by by; /* BY_NONE: one server is drawn, else two */
 };
 
-enum { DRAWS_MAX = 10 };
+enum { DRAWS_MAX = 10, PROBE_ONE_IN = 100 };
 
 /* --- drawing --- */
 
@@ -73,6 +73,9 @@ draw_two(struct lbd_upstream *up, const struct lbd_pick *p, enum random_by by)
 
 	/* who cannot be had is drawn again by the core: the first of two is */
 	if (first == NULL || !lbd_pick_may(p, first))
+		return first;
+	/* nobody who is the slower one of any two is forgotten */
+	if (by != BY_CONN && lbd_random(PROBE_ONE_IN) == 0)
 		return first;
 	for (unsigned i = 0; i < DRAWS_MAX; i++) {
 		second = draw(up);
