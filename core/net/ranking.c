@@ -6,18 +6,19 @@
  *
  * Each server has a leaf, which says whether it can be had; each node above names the better of
  * the two winners below it.  Who plays reads the servers' states as they are at that moment, so a
- * node holds nothing but a number, and a version.  Whoever changes a server plays the games on the
- * way from its leaf to the root again.
+ * node holds nothing but a number.  Whoever changes a server plays the games on the way from its
+ * leaf to the root again.
  *
- * Without a lock this is right because each game is played until its result was written by
- * somebody who began after the change: a result is written only if the node is as it was before
- * the players were looked at, and if that fails twice, another process has in the meantime begun
- * and finished the same game (Jayanti's f-arrays).  For that, a game whose result does not change
- * is written all the same.
+ * No lock is needed for that: a result is written only if the node is as it was before the players
+ * were looked at; and if that fails twice, another process has begun and finished the same game in
+ * the meantime, and so has seen the change (as in Jayanti's f-arrays).  That is exact as long as
+ * games that change nothing are written, too.  Where load decides, they are not, and who plays
+ * stops at the first game it neither won before nor wins now: that costs a third, and a result that
+ * is wrong for it is put right soon, for a wrong winner is chosen once at most before its games are
+ * played again, and so are those of the winner that hides a better one.
  *
- * What is between a change and its games can be lost with a process; and what changes by time
- * alone is not told to anybody.  So with every choice one server in turn is looked at, whoever it
- * is.
+ * A process may die before it has played, and what changes by time alone is not told to anybody:
+ * with every choice one server in turn is looked at, whoever it is.
  *
  * Turns: each server has a time at which it is due, which moves on by the inverse of its weight
  * with every turn it has.  The group's time is that of the latest turn; who was away does not get
@@ -32,27 +33,32 @@
 #include "core/os/clock.h"
 
 enum {
-	INDEX_BITS = 24, /* of a node: the winner's index and 1; 0: nobody */
-	FRONTIER_MAX = INDEX_BITS * (LBD_PROPOSALS_MAX + 1),
+	NUMBER_BITS = 24, /* of a node: the winner's index and 1; the rest is a version */
+	LEAVES_MAX = 1 << 23,
+	FRONTIER_MAX = 24 * (LBD_PROPOSALS_MAX + 1),
 	STALE_MAX = 64,  /* winners of a choice that turn out to be out of the game */
-	LOOKS_PER_GAME = 4,
+	LOOKS_PER_GAME = 16,
 };
 
-#define INDEX_MASK ((UINT64_C(1) << INDEX_BITS) - 1)
+#define NUMBER_MASK ((UINT64_C(1) << NUMBER_BITS) - 1)
 #define ROUND (UINT64_C(1) << 40) /* time between two turns of a server of weight 0.01 */
 
 struct shared {
 	_Alignas(64) _Atomic uint64_t time; /* of the latest turn */
 	_Atomic uint32_t look;              /* whose turn it is to be looked at */
 	_Atomic uint32_t leaves;            /* a power of two; 0: nobody has begun yet */
-	_Alignas(64) _Atomic uint64_t words[]; /* due of capacity, then nodes */
+	_Alignas(64) _Atomic uint64_t due[]; /* by index, capacity of them; then the nodes */
 };
 
 struct lbd_ranking {
 	struct lbd_upstream *up;             /* borrowed from the configuration */
 	const struct lbd_ranking_rules *rules; /* borrowed */
 	struct shared *shared;               /* owned by the configuration */
-	_Atomic uint64_t *node;              /* [1] is the root, [leaves + index] are leaves */
+	/*
+	 * [1] is the root, [leaves + index] are leaves: the winner's index and 1, or 0: nobody can
+	 * be had.
+	 */
+	_Atomic uint64_t *node;
 	_Atomic uint64_t *due;               /* by index */
 	uint32_t capacity, leaves;           /* powers of two; leaves 0: not begun */
 	struct server **server;              /* owned, of this process, by index; NULL: nobody */
@@ -65,22 +71,23 @@ static struct {
 	unsigned nth;
 	uint32_t node[FRONTIER_MAX];
 	unsigned n;
+	uint32_t won, winner; /* the node of the last proposal, and its index */
 } walk;
 
 /* --- players --- */
-
-static struct server *
-player(const struct lbd_ranking *r, uint64_t word)
-{
-	uint64_t number = word & INDEX_MASK;
-
-	return number == 0 ? NULL : r->server[number - 1];
-}
 
 static uint64_t
 load(_Atomic uint64_t *p)
 {
 	return atomic_load_explicit(p, memory_order_acquire);
+}
+
+static struct server *
+winner(const struct lbd_ranking *r, uint32_t node)
+{
+	uint64_t number = load(&r->node[node]) & NUMBER_MASK;
+
+	return number == 0 ? NULL : r->server[number - 1];
 }
 
 /* Times go round. */
@@ -115,48 +122,52 @@ is_better(const struct lbd_ranking *r, const struct server *a, const struct serv
 
 /* --- games --- */
 
-/* Who has won below node i, as things are. */
+/* Who wins at node i, as things are. */
 static uint64_t
 play(const struct lbd_ranking *r, uint32_t i)
 {
 	const struct server *a, *b;
-	uint64_t left, right;
 
 	if (i >= r->leaves) {
 		a = r->server[i - r->leaves];
-		return a != NULL && server_is_usable(r->up, a, clock_ms()) ? i - r->leaves + 1 : 0;
+		return a != NULL && server_is_usable(r->up, a, clock_ms()) ? a->pub.index + 1 : 0;
 	}
-	left = load(&r->node[(size_t)2 * i]);
-	right = load(&r->node[(size_t)2 * i + 1]);
-	a = player(r, left);
-	b = player(r, right);
-	if (a == NULL && b == NULL)
-		return 0;
-	return (is_better(r, b, a) ? right : left) & INDEX_MASK;
+	a = winner(r, 2 * i);
+	b = winner(r, 2 * i + 1);
+	if (b != NULL && is_better(r, b, a))
+		a = b;
+	return a == NULL ? 0 : a->pub.index + 1;
 }
 
-static void
-play_again(const struct lbd_ranking *r, uint32_t i)
+/* False: it makes no difference above. */
+static bool
+play_at(const struct lbd_ranking *r, uint32_t i, uint32_t me)
 {
 	unsigned tries;
 
 	for (tries = 0; tries < 2; tries++) {
-		uint64_t old = load(&r->node[i]);
-		uint64_t next = ((old >> INDEX_BITS) + 1) << INDEX_BITS | play(r, i);
+		uint64_t old = load(&r->node[i]), now = play(r, i);
 
-		if (atomic_compare_exchange_strong(&r->node[i], &old, next))
-			return;
+		if (now == (old & NUMBER_MASK) && r->rules->compare != NULL)
+			return now == me;
+		now |= ((old >> NUMBER_BITS) + 1) << NUMBER_BITS;
+		if (atomic_compare_exchange_strong(&r->node[i], &old, now))
+			break;
 	}
+	return true;
 }
 
 static void
 play_up(const struct lbd_ranking *r, uint32_t index)
 {
-	uint32_t i;
+	uint32_t i = r->leaves + index;
 
 	atomic_thread_fence(memory_order_seq_cst); /* the change comes before the games */
-	for (i = r->leaves + index; i > 0; i /= 2)
-		play_again(r, i);
+	(void)play_at(r, i, index + 1);
+	for (i /= 2; i > 0; i /= 2) {
+		if (!play_at(r, i, index + 1))
+			break;
+	}
 }
 
 /* One server in turn: is its leaf right, and now and then the games above it. */
@@ -171,7 +182,7 @@ look_around(const struct lbd_ranking *r)
 	if (s == NULL)
 		return;
 	usable = server_is_usable(r->up, s, clock_ms());
-	if (usable != ((load(&r->node[r->leaves + index]) & INDEX_MASK) != 0) ||
+	if (usable != (winner(r, r->leaves + index) != NULL) ||
 	    look / r->leaves % LOOKS_PER_GAME == index % LOOKS_PER_GAME)
 		play_up(r, index);
 }
@@ -191,10 +202,13 @@ walk_next(const struct lbd_ranking *r)
 {
 	struct server *best = NULL, *s;
 	unsigned i, at = 0;
-	uint32_t node, leaf;
+	uint32_t leaf;
 
+	/* the losers on the last winner's way are those who may be next */
+	for (leaf = r->leaves + walk.winner; leaf > walk.won; leaf /= 2)
+		walk_add(leaf ^ 1);
 	for (i = 0; i < walk.n; i++) {
-		s = player(r, load(&r->node[walk.node[i]]));
+		s = winner(r, walk.node[i]);
 		if (s != NULL && is_better(r, s, best)) {
 			best = s;
 			at = i;
@@ -202,12 +216,22 @@ walk_next(const struct lbd_ranking *r)
 	}
 	if (best == NULL)
 		return NULL;
-	node = walk.node[at];
+	walk.won = walk.node[at];
+	walk.winner = best->pub.index;
 	walk.node[at] = walk.node[--walk.n];
-	/* the losers on the winner's way are those who may be next */
-	for (leaf = r->leaves + best->pub.index; leaf > node; leaf /= 2)
-		walk_add(leaf ^ 1);
 	return best;
+}
+
+static struct server *
+walk_begin(const struct lbd_ranking *r)
+{
+	struct server *s = winner(r, 1);
+
+	walk.of = r;
+	walk.n = 0;
+	walk.won = 1;
+	walk.winner = s == NULL ? 0 : s->pub.index;
+	return s;
 }
 
 struct lbd_server *
@@ -219,23 +243,15 @@ lbd_ranking_propose(struct lbd_ranking *r, struct lbd_pick *p, unsigned nth)
 	(void)p;
 	if (r->leaves == 0)
 		lbd_ranking_renew(r);
-	if (!r->complete)
+	if (!r->complete || (nth > 0 && (walk.of != r || walk.nth + 1 != nth)))
 		return NULL;
-	if (nth == 0) {
-		walk.of = r;
-		walk.n = 0;
-		walk_add(1);
-	} else if (walk.of != r || walk.nth + 1 != nth) {
-		return NULL;
-	}
+	s = nth == 0 ? walk_begin(r) : walk_next(r);
 	walk.nth = nth;
-	for (stale = 0; stale < STALE_MAX; stale++) {
-		s = walk_next(r);
-		if (s == NULL)
-			return NULL;
+	for (stale = 0; s != NULL && stale < STALE_MAX; stale++) {
 		if (server_is_usable(r->up, s, clock_ms()))
 			return &s->pub;
 		play_up(r, s->pub.index);
+		s = walk_next(r);
 	}
 	return NULL;
 }
@@ -253,7 +269,7 @@ move_time(const struct lbd_ranking *r, uint64_t turn)
 	const struct server *next;
 
 	for (unsigned i = 2; i < 4 && r->rules->compare == NULL; i++) {
-		next = player(r, load(&r->node[i]));
+		next = winner(r, i);
 		due = next == NULL ? turn : load(&r->due[next->pub.index]);
 		if (is_before(due, turn))
 			turn = due;
@@ -325,7 +341,7 @@ lbd_ranking_renew(struct lbd_ranking *r)
 			r->complete = false;
 	}
 	for (k = 2 * r->leaves - 1; k > 0; k--)
-		play_again(r, k);
+		(void)play_at(r, k, 0);
 }
 
 static void
@@ -347,20 +363,21 @@ lbd_ranking_create(struct lbd_conf *cf, struct lbd_upstream *up,
 	uint32_t capacity = 64, n = lbd_upstream_primaries(up);
 
 	/* indexes will be places in shared memory, where later generations have servers, too */
-	while (capacity / 4 < n && capacity < INDEX_MASK / 2)
+	while (capacity / 4 < n && capacity < LEAVES_MAX)
 		capacity *= 2;
 	if (r == NULL || !lbd_pool_defer(pool, ranking_free, r)) {
 		lbd_conf_error(cf, 0, "out of memory");
 		return NULL;
 	}
 	r->shared = lbd_balancer_share(cf, sizeof(*r->shared) +
-		(size_t)3 * capacity * sizeof(r->shared->words[0]));
+		(size_t)capacity * (sizeof(r->shared->due[0]) + 2 * sizeof(*r->node)));
 	if (r->shared == NULL)
 		return NULL;
 	r->up = up->private->up;
 	r->rules = rules;
 	r->capacity = capacity;
-	r->due = r->shared->words;
-	r->node = r->shared->words + capacity;
+	r->due = r->shared->due;
+	r->node = (void *)((char *)r->shared + sizeof(*r->shared) +
+			   (size_t)capacity * sizeof(r->shared->due[0]));
 	return r;
 }

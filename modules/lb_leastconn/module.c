@@ -13,7 +13,7 @@
 #include <lbd/balancer.h>
 #include <lbd/module.h>
 
-enum { LARGE = 64 }; /* from here on, looking at each server costs more than keeping an order */
+enum { LARGE = 32 }; /* from here on, looking at each server costs more than keeping an order */
 
 static uint64_t
 in_flight(const struct lbd_server *s)

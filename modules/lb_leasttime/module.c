@@ -17,7 +17,7 @@
 
 extern struct lbd_module lbd_module;
 
-enum { LARGE = 64, PROBE_EVERY = 100 };
+enum { LARGE = 32, PROBE_EVERY = 100 };
 
 struct leasttime_conf {
 	bool last_byte; /* else the head */

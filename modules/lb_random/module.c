@@ -72,7 +72,7 @@ draw_two(struct lbd_upstream *up, const struct lbd_pick *p, enum random_by by)
 	struct lbd_server *first = draw(up), *second = NULL;
 
 	/* who cannot be had is drawn again by the core: the first of two is */
-	if (first == NULL || !lbd_pick_may(p, first))
+	if (first == NULL || lbd_upstream_primaries(up) < 2 || !lbd_pick_may(p, first))
 		return first;
 	/* nobody who is the slower one of any two is forgotten */
 	if (by != BY_CONN && lbd_random(PROBE_ONE_IN) == 0)

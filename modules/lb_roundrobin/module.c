@@ -24,7 +24,7 @@
 #include <lbd/balancer.h>
 #include <lbd/module.h>
 
-enum { LARGE = 64 };
+enum { LARGE = 32 };
 
 struct roundrobin {
 	struct lbd_ranking *ranking;
