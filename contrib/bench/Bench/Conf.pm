@@ -6,6 +6,7 @@
 #	small        return, deferred, log: 1 KB by itself; proxy, proxylog, once (closes the connection to
 #	             the server), websocket; file (nginx)
 #	bulk         stream and buffer: proxies for long bodies; bulk-long: for very long ones
+#	methods      proxies: one server; a hundred by each of some balancing methods
 #	servers-N, locations-N, names-N
 #
 # conf_ports(SET, KIND) names the ports, conf_text(SERVER, PLACE) is the file.  PLACE: backend (port), files,
@@ -38,11 +39,15 @@ sub loopback {
 	return sprintf '127.1.%d.%d', $i / 200, $i % 200 + 1;
 }
 
+# of groups of a hundred; nginx has what it has
+my %methods = (round => '', least => 'least_conn;', key => 'hash $connection consistent;', time => 'least_time header;');
+
 sub conf_ports {
 	my ($set, $kind) = @_;
 
 	return (qw(return deferred proxy once websocket), $kind eq 'haproxy' ? () : qw(log proxylog),
 		$kind eq 'nginx' ? 'file' : ()) if $set eq 'small';
+	return $kind eq 'haproxy' ? 'one' : ('one', sort keys %methods) if $set eq 'methods';
 	return $set =~ /^bulk/ ? qw(stream buffer) : $set =~ /^servers/ ? 'proxy' : 'return';
 }
 
@@ -112,6 +117,16 @@ sub web_bulk {
 		. web_server($s, 'buffer', web_proxy('backend', @{ $more->{buffer} }));
 }
 
+sub web_methods {
+	my ($s, $o) = @_;
+	my $keep = 'keepalive 1024; keepalive_requests ' . MANY . ';';
+	my $many = join '', map { "\t\tserver " . loopback($_) . ":$o->{backend};\n" } 0 .. 99;
+	my %text = (one => "server 127.0.0.1:$o->{backend};\n", map { $_ => "$methods{$_}\n$many" } keys %methods);
+
+	$text{time} = $text{least} if $s->{kind} eq 'nginx';
+	return join '', map { "\tupstream $_ {\n\t\t$text{$_}\t\t$keep\n\t}\n" . web_server($s, $_, web_proxy($_)) } sort keys %text;
+}
+
 sub web_size {
 	my ($s, $o) = @_;
 	my ($what, $n) = split /-/, $s->{set};
@@ -130,7 +145,8 @@ sub web_size {
 sub conf_web {
 	my ($s, $o) = @_;
 	my $many = MANY;
-	my $body = $s->{set} eq 'small' ? web_small($s, $o) : $s->{set} =~ /^bulk/ ? web_bulk($s, $o) : web_size($s, $o);
+	my $body = $s->{set} eq 'small' ? web_small($s, $o) : $s->{set} eq 'methods' ? web_methods($s, $o)
+		: $s->{set} =~ /^bulk/ ? web_bulk($s, $o) : web_size($s, $o);
 	my $use = $s->{kind} eq 'lbd' ? "use $s->{engine};" : '';
 	my $own = $s->{kind} eq 'lbd' ? '' : <<"EOT" . join '', map { "\t${_}_temp_path $s->{dir}/$_;\n" } qw(client_body proxy fastcgi uwsgi scgi);
 	sendfile off;
@@ -218,7 +234,8 @@ sub conf_haproxy {
 	my $max = haproxy_most($o->{files});
 	# larger buffers pay where bodies are much larger
 	my $tune = $s->{set} eq 'bulk-long' ? 'tune.bufsize 65536' : '';
-	my $body = $s->{set} eq 'small' ? haproxy_small($s, $o) : $s->{set} =~ /^bulk/ ? haproxy_bulk($s, $o) : haproxy_size($s, $o);
+	my $body = $s->{set} eq 'small' ? haproxy_small($s, $o)
+		: $s->{set} eq 'methods' ? haproxy_front($s, 'one', '', 'default_backend stream') . haproxy_back('stream', $o) : $s->{set} =~ /^bulk/ ? haproxy_bulk($s, $o) : haproxy_size($s, $o);
 
 	return <<"EOT";
 global

@@ -21,6 +21,7 @@ my $bodies = [['buffer', '', 'lbd'], ['stream', '+stream', 'lbd'], ['buffer', '+
 	['stream', '+stream', 'nginx'], ['stream', '+splice', 'haproxy'], ['buffer', '+copy', 'haproxy']];
 my $logs = [['return', '', 'lbd'], ['log', '+log', 'lbd'], ['log', '+log', 'nginx']];
 my $proxy_logs = [['proxy', '', 'lbd'], ['proxylog', '+log', 'lbd'], ['proxylog', '+log', 'nginx']];
+my $methods = [['one', ''], (map { [$_, "+$_", 'lbd'] } qw(round least key time)), (map { [$_, "+$_", 'nginx'] } qw(round least key))];
 
 # What is aimed at: how many times as much nginx and HAProxy should need.
 my %aim = (
@@ -66,6 +67,7 @@ my @rows = (
 	row('proxy-log-64', 'small', $proxy_logs, '-c 64 -p /1024', 'proxy, 1 KB, 64 connections, with a buffered access log'),
 	row('half-load', 'small', $proxy, '-c 64 -p /1024', 'proxy, 1 KB, 64 connections, half of what the slowest can do', paced => 1,
 		slice => 200),
+	row('methods-64', 'methods', $methods, '-A -c 64 -p /1024', 'proxy, 1 KB, 64 connections, 100 servers by some methods beside one'),
 	(map { row("size-servers-$_", "servers-$_", $proxy, '-A -c 64 -p /1024',
 		"proxy, 1 KB, $_ servers in the upstream, a new connection to one per request", size => $_) } 10, 1000, 10_000),
 	(map { row("size-locations-$_", "locations-$_", $all, "-c 64 -e 16 -m $_ -p /d%/x", "return 200, $_ locations, each in turn",
