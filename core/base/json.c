@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The reader: one pass, one bound on members, no recursion, no floating point.  What the members
- * mean is decided by who asks for them.
+ * The readers: one pass, bounds on members and depth, no recursion, no floating point.  What the
+ * members mean is decided by who asks for them.
  */
 
 #include "core/base/json.h"
@@ -247,7 +247,8 @@ json_open(struct json_reader *r, struct lbd_str text, char *room)
 	r->p = text.p;
 	r->end = text.n > 0 ? text.p + text.n : text.p;
 	r->room = room;
-	r->n = 0;
+	r->n = r->depth = 0;
+	r->comma = false;
 	r->error = NULL;
 	skip_blanks(r);
 	if (!take(r, '{'))
@@ -269,4 +270,90 @@ json_next(struct json_reader *r, struct lbd_str *name, struct json_value *v)
 		return -1;
 	skip_blanks(r);
 	return take_value(r, v) < 0 ? -1 : 1;
+}
+
+/* --- the walk --- */
+
+void
+json_open_walk(struct json_reader *r, struct lbd_str text, char *room)
+{
+	r->p = text.p;
+	r->end = text.n > 0 ? text.p + text.n : text.p;
+	r->room = room;
+	r->n = r->depth = 0;
+	r->comma = false;
+	r->error = NULL;
+}
+
+/* 1: there was one, 0: none, -1: it is the wrong one. */
+static int
+walk_close(struct json_reader *r)
+{
+	char c = r->p < r->end ? *r->p : '\0';
+
+	if (r->depth == 0 || (c != '}' && c != ']'))
+		return 0;
+	if (c != r->closing[r->depth - 1])
+		return refuse(r, "the wrong closing bracket");
+	r->p++;
+	r->depth--;
+	r->comma = true;
+	return 1;
+}
+
+static int
+walk_open(struct json_reader *r, struct json_step *s)
+{
+	bool object = *r->p == '{';
+
+	if (r->depth == JSON_DEPTH_MAX)
+		return refuse(r, "too many brackets inside each other");
+	r->p++;
+	r->closing[r->depth++] = object ? '}' : ']';
+	r->comma = false;
+	s->kind = object ? JSON_OPEN_OBJECT : JSON_OPEN_ARRAY;
+	return 1;
+}
+
+/* The name and its colon, inside an object. */
+static int
+walk_name(struct json_reader *r, struct json_step *s)
+{
+	if (r->depth == 0 || r->closing[r->depth - 1] != '}')
+		return 0;
+	if (take_string(r, &s->name) < 0)
+		return -1;
+	skip_blanks(r);
+	if (!take(r, ':'))
+		return refuse(r, "a colon is missing");
+	skip_blanks(r);
+	return 0;
+}
+
+int
+json_walk(struct json_reader *r, struct json_step *s)
+{
+	int rc;
+
+	*s = (struct json_step){ .kind = JSON_CLOSE };
+	if (r->error != NULL)
+		return -1;
+	skip_blanks(r);
+	rc = walk_close(r);
+	if (rc != 0)
+		return rc;
+	if (r->depth == 0 && r->comma)
+		return r->p == r->end ? 0 : refuse(r, "more text behind the value");
+	if (r->comma) {
+		if (!take(r, ','))
+			return refuse(r, "a comma is missing");
+		skip_blanks(r);
+	}
+	if (walk_name(r, s) < 0)
+		return -1;
+	if (r->p < r->end && (*r->p == '{' || *r->p == '['))
+		return walk_open(r, s);
+	r->comma = true;
+	s->kind = JSON_VALUE;
+	return take_value(r, &s->value) < 0 ? -1 : 1;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * JSON as the control socket speaks it: a reader of one flat object, and a writer of anything.
+ * JSON: a reader of one flat object, as the control socket gets it, a walk through any text, as
+ * files have it, and a writer of anything.
  *
- * The reader is strict (RFC 8259, UTF-8 only, no name twice, nothing behind the object) and knows
- * no values inside values: who asks has no use for them.
+ * Both readers are strict (RFC 8259, UTF-8 only, nothing behind the value).  The first wants no
+ * name twice and knows no values inside values: who asks has no use for them.
  */
 
 #ifndef LBD_CORE_BASE_JSON_H
@@ -12,7 +13,7 @@
 
 #include <lbd/str.h>
 
-enum { JSON_MEMBERS_MAX = 32 };
+enum { JSON_MEMBERS_MAX = 32, JSON_DEPTH_MAX = 8 };
 
 enum json_type {
 	JSON_STRING,
@@ -34,6 +35,9 @@ struct json_reader {
 	struct lbd_str names[JSON_MEMBERS_MAX];
 	unsigned n;          /* members so far */
 	const char *error;   /* a phrase; set with the first -1 and then for good */
+	unsigned depth;      /* of a walk: open brackets, and which they are */
+	char closing[JSON_DEPTH_MAX];
+	bool comma;          /* the next value is not the first one here */
 };
 
 /*
@@ -47,6 +51,20 @@ void json_open(struct json_reader *r, struct lbd_str text, char *room);
  * Members given out before an error were not part of a good object: act after 0 only.
  */
 int json_next(struct json_reader *r, struct lbd_str *name, struct json_value *v) LBD_USE_RESULT;
+
+enum json_step_kind { JSON_OPEN_OBJECT, JSON_OPEN_ARRAY, JSON_CLOSE, JSON_VALUE };
+
+struct json_step {
+	enum json_step_kind kind;
+	struct lbd_str name;     /* of a value or bracket inside an object; else empty */
+	struct json_value value; /* JSON_VALUE */
+};
+
+/* As json_open(), for json_walk(), which does not look for names that come twice. */
+void json_open_walk(struct json_reader *r, struct lbd_str text, char *room);
+
+/* The next step: 1; 0 at the end, when all of it was one good value; -1 with r->error at r->p. */
+int json_walk(struct json_reader *r, struct json_step *s) LBD_USE_RESULT;
 
 /*
  * The writer grows p; without memory it forgets all and fails for good, which is looked at once,

@@ -220,10 +220,64 @@ check_utf8(void)
 	is_int(utf8_length(LBD_STR("")), 0, "nothing");
 }
 
+/* The steps of a walk, or its error and where. */
+static const char *
+walked(const char *text)
+{
+	static char out[400];
+	struct json_reader r;
+	struct json_step s;
+	size_t n = 0;
+	int rc;
+
+	json_open_walk(&r, lbd_str_c(text), room);
+	while ((rc = json_walk(&r, &s)) > 0)
+		n += (size_t)snprintf(out + n, sizeof(out) - n, "%.*s%s%.*s ", LBD_FMT(s.name),
+			s.kind == JSON_OPEN_OBJECT ? "{" : s.kind == JSON_OPEN_ARRAY ? "["
+			: s.kind == JSON_CLOSE ? "/" : "=", LBD_FMT(s.value.text));
+	if (rc < 0)
+		snprintf(out, sizeof(out), "%zd: %s", r.p - text, r.error);
+	else if (n > 0)
+		out[n - 1] = '\0';
+	return out;
+}
+
+static void
+check_walk(void)
+{
+	static const struct {
+		const char *text, *want;
+	} t[] = {
+		{ "[]", "[ /" },
+		{ " {\"a\": [1, \"x\", {}] , \"b\" :{\"c\":null}} ",
+		  "{ a[ =1 =x { / / b{ c= / /" },
+		{ "5", "=5" },
+		{ "[[[[[[[[]]]]]]]]", "[ [ [ [ [ [ [ [ / / / / / / / /" },
+		{ "[[[[[[[[[", "8: too many brackets inside each other" },
+		{ "[1,]", "3: a value that is none" },
+		{ "[,1]", "1: a value that is none" },
+		{ "[1 2]", "3: a comma is missing" },
+		{ "[1}", "2: the wrong closing bracket" },
+		{ "{\"a\" 1}", "5: a colon is missing" },
+		{ "{1:1}", "1: a name in quotes is missing" },
+		{ "[", "1: a value is missing" },
+		{ "", "0: a value is missing" },
+		{ "[] x", "3: more text behind the value" },
+		{ "]", "0: a value that is none" },
+	};
+
+	for (size_t i = 0; i < LBD_ARRAY_LEN(t); i++) {
+		const char *got = walked(t[i].text);
+
+		is_cstr(got, t[i].want, "a walk through %s", t[i].text);
+	}
+}
+
 int
 main(void)
 {
 	check_reader();
+	check_walk();
 	check_writer();
 	check_round();
 	check_utf8();
