@@ -14,7 +14,10 @@
 /* Letters, digits, "-", ".", "_", and not all digits and dots. */
 bool host_is_name(struct lbd_str s);
 
-/* Looks a name up (and waits): how many addresses are in out, 0 when none was found; -ENOMEM. */
+/*
+ * Looks a name up (and waits, a second at most): how many addresses are in out, 0 when none was
+ * found; -ENOMEM.
+ */
 int host_find(struct lbd_pool *pool, struct lbd_str name, uint16_t port, struct addr *out, int max);
 
 #endif

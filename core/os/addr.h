@@ -99,5 +99,11 @@ bool addr_prefix_has(const struct addr_prefix *p, const struct addr_small *s);
  * system orders them), or -ENOENT (no such name), -EAGAIN (try later), -ENOMEM, -EINVAL.
  */
 int addr_resolve(const char *host, uint16_t port, struct addr *out, int max) LBD_USE_RESULT;
+/*
+ * The same, but waits for so long only (-EAGAIN then): a child of this process does the work.  For
+ * a process without other threads that matter.
+ */
+int addr_resolve_within(const char *host, uint16_t port, struct addr *out, int max,
+	unsigned ms) LBD_USE_RESULT;
 
 #endif

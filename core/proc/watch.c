@@ -18,7 +18,7 @@
 #include "core/os/file.h"
 #include "core/os/log.h"
 #include "core/proc/watch.h"
-#include "core/proc/watch_paths.h"
+#include "core/os/folders.h"
 
 enum { QUIET_MS = 500, LONGEST_MS = 5000, FOLDERS_MAX = 1000, READS_MAX = 5 };
 
@@ -88,12 +88,12 @@ add_folders(const struct tree *t)
 {
 	struct adding a = { 0 };
 
-	watch_path_folders(watch.config->file, add_folder, &a);
+	folders_of_path(watch.config->file, add_folder, &a);
 	for (const struct source *src = t->sources; src != NULL; src = src->next)
 		if (src->path != NULL)
-			watch_path_folders(src->path, add_folder, &a);
+			folders_of_path(src->path, add_folder, &a);
 	for (const struct included *inc = t->included; inc != NULL; inc = inc->next)
-		watch_mask_folders(inc->path, add_folder, &a);
+		folders_of_mask(inc->path, add_folder, &a);
 	return a.grown;
 }
 

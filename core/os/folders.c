@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/proc/watch_paths.h"
+#include "core/os/folders.h"
 
 enum { LINKS_MAX = 40 }; /* as the kernel */
 
@@ -88,7 +88,7 @@ walk(struct way *w)
 }
 
 void
-watch_path_folders(const char *path, void (*fn)(void *arg, const char *folder), void *arg)
+folders_of_path(const char *path, void (*fn)(void *arg, const char *folder), void *arg)
 {
 	struct way w = { .links = 0, .fn = fn, .arg = arg };
 	size_t n = strlen(path);
@@ -101,7 +101,7 @@ watch_path_folders(const char *path, void (*fn)(void *arg, const char *folder), 
 }
 
 void
-watch_mask_folders(const char *mask, void (*fn)(void *arg, const char *folder), void *arg)
+folders_of_mask(const char *mask, void (*fn)(void *arg, const char *folder), void *arg)
 {
 	size_t plain = strcspn(mask, "*?["), n = plain;
 	const char *slash = strrchr(mask, '/');
@@ -114,7 +114,7 @@ watch_mask_folders(const char *mask, void (*fn)(void *arg, const char *folder), 
 	while (n > 0 && mask[n - 1] != '/')
 		n--;
 	snprintf(folder, sizeof(folder), "%.*s.", (int)n, mask);
-	watch_path_folders(folder, fn, arg);
+	folders_of_path(folder, fn, arg);
 	if (mask + plain > slash)
 		return;
 	/* wildcards in the folders' names */
@@ -123,7 +123,7 @@ watch_mask_folders(const char *mask, void (*fn)(void *arg, const char *folder), 
 		return;
 	for (size_t i = 0; i < g.gl_pathc; i++) {
 		snprintf(folder, sizeof(folder), "%s/.", g.gl_pathv[i]);
-		watch_path_folders(folder, fn, arg);
+		folders_of_path(folder, fn, arg);
 	}
 	globfree(&g);
 }
