@@ -106,7 +106,6 @@ static const struct reason reasons[] = {
 	{ "sub_filter*", PLANNED },
 	{ "try_files", PLANNED_IN("static") },
 	{ "tunnel_*", PLANNED },
-	{ "upstream_init_addr", PLANNED },
 	{ "userid*", PLANNED },
 	{ "valid_referers", PLANNED },
 	{ "zone_sync*", PLANNED },

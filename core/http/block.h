@@ -90,7 +90,6 @@ struct http_level {
 	uint32_t satisfy;             /* 0 all, 1 any */
 	uint64_t auth_delay;
 	uint64_t resolver_timeout;
-	struct value_list *resolver;  /* words of resolver, constant; NULL: the system's */
 	struct value_list *early_hints;
 	const struct lbd_value *internal_redirect; /* not inherited */
 	struct error_log *error_logs; /* in file order */
@@ -141,6 +140,7 @@ int set_keepalive_timeout(struct lbd_conf *cf, const struct lbd_directive *d, vo
 int set_server_tokens(struct lbd_conf *cf, const struct lbd_directive *d, void *conf);
 int set_error_log(struct lbd_conf *cf, const struct lbd_directive *d, void *conf);
 int set_resolver(struct lbd_conf *cf, const struct lbd_directive *d, void *conf);
+int set_resolver_timeout(struct lbd_conf *cf, const struct lbd_directive *d, void *conf);
 int set_values(struct lbd_conf *cf, const struct lbd_directive *d, void *conf);
 int set_types(struct lbd_conf *cf, const struct lbd_directive *d, void *conf);
 int set_http2(struct lbd_conf *cf, const struct lbd_directive *d, void *conf);

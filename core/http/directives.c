@@ -212,13 +212,16 @@ const struct lbd_directive http_directives[] = {
 	WORD("satisfy", LBD_ALL_HTTP, LEVEL(satisfy), "all", satisfy_words, "all | any",
 		"how many access rules must allow"),
 	TIME("auth_delay", LBD_ALL_HTTP, LEVEL(auth_delay), "0", "delays 401 and 407"),
-	{ .name = "resolver", .where = LBD_ALL_HTTP, .type = LBD_T_CUSTOM, LEVEL(resolver),
+	{ .name = "resolver", .where = LBD_ALL_HTTP, .type = LBD_T_CUSTOM,
 	  .min_args = 1,
 	  .max_args = LBD_ARGS_ANY, .set = set_resolver,
 	  .syntax = "address ... [valid=time] [ipv4=on|off] [ipv6=on|off] [status_zone=zone]"
-		    " [stale=time]",
-	  .help = "name servers" },
-	TIME("resolver_timeout", LBD_ALL_HTTP, LEVEL(resolver_timeout), "30s", "time for one name"),
+		    " [valid_min=time] [valid_max=time] [timeout=time] [stale=time]",
+	  .help = "name servers for groups that name none" },
+	{ .name = "resolver_timeout", .where = LBD_ALL_HTTP, .type = LBD_T_MSEC,
+	  LEVEL(resolver_timeout), .def = "30s", .max = (int64_t)YEAR * DAYS,
+	  .set = set_resolver_timeout,
+	  .syntax = "time", .help = "time for one question" },
 
 	/* logs */
 	{ .name = "error_log", .where = LBD_ALL_HTTP, .type = LBD_T_CUSTOM, .flags = LBD_D_REPEAT,

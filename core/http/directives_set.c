@@ -6,6 +6,7 @@
  */
 
 #include "core/http/block.h"
+#include "core/net/resolver.h"
 
 int
 set_planned(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
@@ -133,40 +134,19 @@ set_values(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 	return *field == NULL ? -1 : 0;
 }
 
-/* resolver address ... [valid=time] [ipv4=on|off] [ipv6=on|off] [status_zone=zone] [stale=time] */
+/* Who looks names up, and reads these, is core/net. */
 int
 set_resolver(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 {
-	static const char *const names[] = { "valid", "stale", "ipv4", "ipv6", "status_zone",
-		NULL };
-	unsigned addresses = 0;
-	struct lbd_str v;
-	uint64_t ms;
+	(void)d, (void)conf;
+	return resolver_directive(cf);
+}
 
-	for (unsigned i = 1; i < lbd_conf_argc(cf); i++) {
-		struct lbd_str arg = lbd_conf_arg(cf, i);
-
-		if (lbd_conf_param(cf, i, "valid", &v) || lbd_conf_param(cf, i, "stale", &v)) {
-			if (lbd_conf_msec(cf, i, v, &ms) < 0)
-				return -1;
-		} else if (lbd_conf_param(cf, i, "ipv4", &v) || lbd_conf_param(cf, i, "ipv6", &v)) {
-			if (!lbd_str_eq(v, LBD_STR("on")) && !lbd_str_eq(v, LBD_STR("off")))
-				return lbd_conf_error(cf, i,
-					"\"%.*s\" is neither \"on\" nor \"off\"", LBD_FMT(v));
-		} else if (lbd_conf_param(cf, i, "status_zone", &v)) {
-			continue;
-		} else if (lbd_str_find(arg, '=', 0) >= 0) {
-			lbd_conf_error(cf, i, "unknown parameter \"%.*s\"", LBD_FMT(arg));
-			lbd_conf_suggest(cf, lbd_str_head(arg, (size_t)lbd_str_find(arg, '=', 0)),
-				names);
-			return -1;
-		} else {
-			addresses++;
-		}
-	}
-	if (addresses == 0)
-		return lbd_conf_error(cf, 0, "\"resolver\" needs the address of a name server");
-	return set_values(cf, d, conf);
+int
+set_resolver_timeout(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
+{
+	(void)d, (void)conf;
+	return resolver_timeout_directive(cf);
 }
 
 /* types { ... }: read by the module that serves files; here its lines only have to be lines.  */

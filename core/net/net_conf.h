@@ -13,9 +13,13 @@
 #include "core/config/bind.h"
 
 struct arena;
+struct resolver_conf;
 
 struct net_conf {
 	struct arena *arena;       /* what the groups share; NULL: nothing yet */
+	const struct resolver_conf *resolver; /* of the http block; NULL: the default */
+	uint64_t resolver_timeout_ms;         /* 0: the default */
+	const struct resolver_conf *resolver_used; /* of groups without their own: of both */
 	struct lbd_list listeners; /* struct listener */
 	struct lbd_list upstreams; /* struct upstream_private, in the order of creation */
 	struct map by_name;        /* upstream blocks: struct lbd_upstream */

@@ -10,7 +10,7 @@
 #include <errno.h>
 
 #include "core/net/host.h"
-#include "core/net/upstream_private.h"
+#include "core/net/feed.h"
 
 #define PORT_DEFAULT 80
 #define ADDRESSES_MAX 64
@@ -27,6 +27,19 @@ server_set_addr(struct lbd_pool *pool, struct server *s, const struct addr *a)
 }
 
 /* --- parameters: one function for each, on a server that is copied for every address --- */
+
+/* A line: the server, and whether others decide which it is. */
+struct line {
+	struct server server;
+	unsigned resolve_arg, service_arg; /* 0: not given */
+	struct lbd_str service;
+};
+
+static struct line *
+line_of(struct server *s)
+{
+	return LBD_CONTAINER(s, struct line, server);
+}
 
 typedef int param_fn(struct lbd_conf *cf, unsigned i, struct lbd_str value, struct server *s);
 
@@ -131,6 +144,25 @@ set_drain(struct lbd_conf *cf, unsigned i, struct lbd_str value, struct server *
 }
 
 static int
+set_resolve(struct lbd_conf *cf, unsigned i, struct lbd_str value, struct server *s)
+{
+	(void)cf;
+	(void)value;
+	line_of(s)->resolve_arg = i;
+	return 0;
+}
+
+static int
+set_service(struct lbd_conf *cf, unsigned i, struct lbd_str value, struct server *s)
+{
+	if (value.n == 0)
+		return lbd_conf_error(cf, i, "\"service\" needs a name");
+	line_of(s)->service_arg = i;
+	line_of(s)->service = value;
+	return 0;
+}
+
+static int
 set_planned(struct lbd_conf *cf, unsigned i, struct lbd_str value, struct server *s)
 {
 	struct lbd_str word = lbd_conf_arg(cf, i);
@@ -160,8 +192,8 @@ static const struct param {
 	{ "route", true, set_route },
 	{ "sid", true, set_route }, /* Angie's word */
 	{ "name", true, set_name },
-	{ "resolve", false, set_planned },
-	{ "service", true, set_planned },
+	{ "resolve", false, set_resolve },
+	{ "service", true, set_service },
 	{ "locality", true, set_planned },
 };
 
@@ -237,6 +269,41 @@ add_name(struct lbd_conf *cf, struct lbd_upstream *up, struct server *s, struct 
 	return 0;
 }
 
+/* "http" is "_http._tcp.HOST", "_http._tcp" and "a.b" stand as they are before the host. */
+static int
+add_service(struct lbd_conf *cf, struct lbd_upstream *up, struct line *l, struct lbd_str host)
+{
+	bool whole = l->service.p[0] == '_' || lbd_str_find(l->service, '.', 0) >= 0;
+	struct lbd_str name = lbd_pool_printf(lbd_conf_pool(cf), whole ? "%.*s.%.*s"
+		: "_%.*s._tcp.%.*s", LBD_FMT(l->service), LBD_FMT(host));
+
+	if (name.p == NULL)
+		return lbd_conf_error(cf, 1, "out of memory");
+	if (l->resolve_arg == 0)
+		return lbd_conf_error(cf, l->service_arg, "\"service\" needs \"resolve\"");
+	if (lbd_str_find(lbd_conf_arg(cf, 1), ':', 0) >= 0)
+		return lbd_conf_error(cf, 1, "a service has no port here; each of its records has");
+	l->server.pub.name = name;
+	return feed_add(cf, up, FEED_SERVICE, name, 0, &l->server) == NULL ? -1 : 0;
+}
+
+static int
+add_changing(struct lbd_conf *cf, struct lbd_upstream *up, struct line *l)
+{
+	struct lbd_str text = lbd_conf_arg(cf, 1), host;
+	uint16_t port;
+
+	if (addr_split(text, PORT_DEFAULT, &host, &port) < 0 || !host_is_name(host) ||
+	    lbd_str_istarts(text, LBD_STR("unix:")))
+		return lbd_conf_error(cf, 1, "\"%.*s\" is no name to look up", LBD_FMT(text));
+	if (l->service_arg > 0)
+		return add_service(cf, up, l, host);
+	l->server.pub.name = lbd_pool_printf(lbd_conf_pool(cf), "%.*s:%u", LBD_FMT(host), port);
+	if (l->server.pub.name.p == NULL)
+		return lbd_conf_error(cf, 1, "out of memory");
+	return feed_add(cf, up, FEED_NAME, host, port, &l->server) == NULL ? -1 : 0;
+}
+
 static int
 add_addresses(struct lbd_conf *cf, struct lbd_upstream *up, struct server *s)
 {
@@ -269,18 +336,25 @@ int
 server_directive(struct lbd_conf *cf, const struct lbd_directive *d, void *conf)
 {
 	struct lbd_upstream *up = bind_owner(cf);
-	struct server s = { .pub.weight = 1, .max_fails = 1, .fail_timeout_ms = FAIL_TIMEOUT_MS };
+	struct line l = { .server = { .pub.weight = 1, .max_fails = 1,
+				      .fail_timeout_ms = FAIL_TIMEOUT_MS } };
+	struct addr a;
 	unsigned i;
 	int rc = 0;
 
 	(void)d;
 	(void)conf;
-	s.pub.written = lbd_conf_arg(cf, 1);
+	l.server.pub.written = lbd_conf_arg(cf, 1);
 	for (i = 2; i < lbd_conf_argc(cf); i++) {
-		if (parse_param(cf, i, &s) < 0)
+		if (parse_param(cf, i, &l.server) < 0)
 			rc = -1;
 	}
-	if (add_addresses(cf, up, &s) < 0)
+	/* an address does not change, even where somebody wants it looked up */
+	if (l.service_arg > 0 || (l.resolve_arg > 0 && addr_parse(lbd_conf_arg(cf, 1), PORT_DEFAULT,
+							       &a) < 0)
+		    ? add_changing(cf, up, &l) < 0
+		    : add_addresses(cf, up, &l.server) < 0)
 		rc = -1;
+	feed_define(cf, up);
 	return rc;
 }

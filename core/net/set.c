@@ -179,6 +179,22 @@ members_decode(const char *p, size_t bytes, struct members *out)
 	return 0;
 }
 
+int
+members_copy(const struct member *v, unsigned n, struct members *out)
+{
+	size_t size = members_size(v, n);
+	char *p = base_malloc(size + 1);
+	int rc = -ENOMEM;
+
+	*out = (struct members){ .v = NULL };
+	if (p != NULL)
+		rc = members_encode(v, n, p, size);
+	if (rc == 0)
+		rc = members_decode(p, size, out);
+	free(p);
+	return rc;
+}
+
 /* --- sets of a group --- */
 
 static struct zone_set *

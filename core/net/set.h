@@ -42,6 +42,8 @@ struct members {
 };
 
 void members_free(struct members *m);
+/* Theirs is memory of its own.  0 or -ENOMEM. */
+int members_copy(const struct member *v, unsigned n, struct members *out) LBD_USE_RESULT;
 
 /* Pure: bytes of a set.  -EMSGSIZE when room is too small; decode: -EPROTO, -ENOMEM. */
 size_t members_size(const struct member *v, unsigned n);

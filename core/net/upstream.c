@@ -14,9 +14,7 @@
 #include <errno.h>
 
 #include "core/net/host.h"
-#include "core/net/upstream_private.h"
-
-#define ADDRESSES_MAX 64
+#include "core/net/feed.h"
 
 static const struct lbd_balancer *default_balancer;
 
@@ -59,6 +57,7 @@ group_create(struct lbd_pool *pool, struct lbd_str name)
 	g->conf = &upstream_conf_default;
 	g->row = UPSTREAM_PROCESSES;
 	lbd_list_init(&g->link);
+	lbd_list_init(&g->feeds);
 	idle_init(up);
 	return up;
 }
@@ -118,6 +117,11 @@ upstream_recount(struct lbd_upstream *up)
 	while (g->primaries < up->n && !up->servers[g->primaries]->pub.backup)
 		g->primaries++;
 	g->single = up->n == 1;
+	for (struct lbd_upstream *c = up->copies; c != NULL; c = c->copies) {
+		c->servers = up->servers;
+		c->n = up->n;
+		c->bound = up->bound;
+	}
 }
 
 /* All is read and inherited: makes a group usable.  A second call does nothing. */
@@ -140,6 +144,8 @@ group_finish(struct lbd_conf *cf, void *arg)
 	if (balancer_check(cf, up) < 0)
 		return -1;
 	upstream_recount(up);
+	if (feed_finish(cf, up) < 0)
+		return -1;
 	return balancer_init(cf, up);
 }
 
@@ -152,8 +158,10 @@ check_servers(struct lbd_conf *cf, const struct lbd_upstream *up, int rc)
 
 	if (rc < 0)
 		return rc; /* then it may only look empty */
-	if (up->n == 0)
+	if (up->n == 0 && lbd_list_empty(&up->private->feeds))
 		return lbd_conf_error(cf, 1, "upstream \"%.*s\" has no servers", LBD_FMT(up->name));
+	if (feed_has_primary(up))
+		return 0;
 	for (i = 0; i < up->n; i++) {
 		if (!up->servers[i]->pub.backup)
 			return 0;
@@ -221,46 +229,29 @@ struct reference {
 	uint16_t port;           /* when text has none */
 };
 
-static bool
-add_implicit_server(struct lbd_pool *pool, struct lbd_upstream *up, const struct addr *a)
-{
-	struct server *s = upstream_add_server(pool, up);
-
-	if (s == NULL || !server_set_addr(pool, s, a))
-		return false;
-	s->pub.name = s->pub.written = up->name;
-	s->max_fails = 1;
-	s->fail_timeout_ms = 10 * 1000;
-	return true;
-}
-
 static int
-add_implicit_servers(struct lbd_conf *cf, struct lbd_upstream *up, const struct reference *r,
-		     struct lbd_str host, uint16_t port)
+add_implicit_server(struct lbd_conf *cf, struct lbd_upstream *up, const struct reference *r,
+		    struct lbd_str host, uint16_t port)
 {
 	struct lbd_pool *pool = lbd_conf_pool(cf);
-	struct addr found[ADDRESSES_MAX];
-	int i, n;
+	struct server like = { .pub.weight = 1, .max_fails = 1, .fail_timeout_ms = 10 * 1000 };
+	struct server *s;
+	struct addr a;
 
-	if (host_is_name(host) && !lbd_str_istarts(r->text, LBD_STR("unix:"))) {
-		n = host_find(pool, host, port, found, ADDRESSES_MAX);
-		if (n == 0)
-			lbd_conf_warn(cf, r->arg,
-				      "could not find the address of \"%.*s\"; requests get 502",
-				      LBD_FMT(host));
-	} else {
-		if (addr_parse(r->text, r->port, &found[0]) < 0 || addr_is_wildcard(&found[0]))
-			return lbd_conf_error(
-				cf, r->arg,
-				"\"%.*s\" is neither an upstream nor the address of a server",
-				LBD_FMT(r->text));
-		n = 1;
-	}
-	for (i = 0; i < n; i++) {
-		if (!add_implicit_server(pool, up, &found[i]))
-			return lbd_conf_error(cf, r->arg, "out of memory");
-	}
-	return n < 0 ? lbd_conf_error(cf, r->arg, "out of memory") : 0;
+	like.pub.name = up->name;
+	if (host_is_name(host) && !lbd_str_istarts(r->text, LBD_STR("unix:")))
+		return feed_add(cf, up, FEED_NAME, host, port, &like) == NULL ? -1 : 0;
+	if (addr_parse(r->text, r->port, &a) < 0 || addr_is_wildcard(&a))
+		return lbd_conf_error(cf, r->arg,
+				      "\"%.*s\" is neither an upstream nor the address of a server",
+				      LBD_FMT(r->text));
+	s = upstream_add_server(pool, up);
+	if (s == NULL || !server_set_addr(pool, s, &a))
+		return lbd_conf_error(cf, r->arg, "out of memory");
+	s->pub.name = s->pub.written = up->name;
+	s->max_fails = like.max_fails;
+	s->fail_timeout_ms = like.fail_timeout_ms;
+	return 0;
 }
 
 /* The group of "host:port", made at the first reference.  NULL after an error. */
@@ -292,7 +283,7 @@ implicit_group(struct lbd_conf *cf, struct net_conf *net, const struct reference
 		return NULL;
 	}
 	lbd_list_add_tail(&net->upstreams, &up->private->link);
-	return add_implicit_servers(cf, up, r, host, port) < 0 ? NULL : up;
+	return add_implicit_server(cf, up, r, host, port) < 0 ? NULL : up;
 }
 
 /* A block's name with a port is a mistake: which port each server has is said in the block. */
@@ -325,6 +316,8 @@ reference_resolve(struct lbd_conf *cf, void *arg)
 	if (up == NULL || group_finish(cf, up) < 0)
 		return -1;
 	*r->up = *up;
+	r->up->copies = up->copies;
+	up->copies = r->up;
 	return 0;
 }
 

@@ -57,6 +57,7 @@ struct lbd_upstream {
 	void **conf;                  /* level structs of kind UPSTREAM by slot; NULL: implicit */
 	uint32_t no_live_last_resort;
 	/* ... private to core/net/upstream*.c */
+	struct lbd_upstream *copies;  /* of a group, linked by this: what references were given */
 	struct upstream_private *private;
 };
 
@@ -89,6 +90,15 @@ void upstreams_slot_set(unsigned slot);
 void upstream_refresh(struct lbd_upstream *up);
 /* Calls fn for each group, blocks and implicit ones. */
 void upstreams_each(struct config *c, void (*fn)(void *arg, struct lbd_upstream *up), void *arg);
+/*
+ * Control, or the only process, after upstreams_start(): looks up names and reads files of servers
+ * from now on, and publishes what they say.  0 or -errno.  end: before the loop is settled.
+ */
+int upstreams_follow(struct config *c, struct loop *loop);
+void upstreams_follow_end(struct config *c);
+/* Some group has servers that change.  The folder for what must survive a restart; NULL: none. */
+bool upstreams_change(struct config *c);
+void upstreams_state_path(const char *folder);
 /* Worker: empty idle lists. */
 int upstreams_start(struct config *c, struct loop *loop);
 /*

@@ -43,10 +43,33 @@ struct breaker_conf {
 	uint32_t half_open;
 };
 
+enum on_empty { ON_EMPTY_KEEP, ON_EMPTY_CLEAR };
+
+struct discover_policy {
+	uint32_t min_ratio;            /* hundredths of a percent */
+	uint32_t on_empty;             /* enum on_empty */
+	uint64_t remove_delay_ms;
+};
+
+enum init_method { INIT_LAST = 1, INIT_LIBC, INIT_NONE, INIT_ADDRESS };
+
+/* upstream_init_addr: tried one after the other. */
+struct init_addr {
+	unsigned n;
+	struct {
+		uint32_t method;       /* enum init_method */
+		struct addr addr;      /* INIT_ADDRESS; its port is the server's */
+	} v[8];
+};
+
 /* The core's own struct of level UPSTREAM. */
 struct upstream_conf {
 	struct upstream_keepalive keepalive;
 	struct lbd_str zone;
+	const struct resolver_conf *resolver; /* NULL: that of http */
+	uint64_t resolver_timeout_ms;  /* 0: that of http */
+	struct discover_policy policy;
+	struct init_addr init_addr;
 	uint32_t no_live;              /* enum no_live_action */
 	uint32_t budget_percent;       /* hundredths; 10000: no limit */
 	uint32_t budget_min;           /* retries a second */
@@ -108,6 +131,8 @@ struct queue {
 };
 
 struct arena;
+struct group_work;
+struct resolver_conf;
 struct zone;
 struct zone_segment;
 struct zone_set;
@@ -152,6 +177,11 @@ struct upstream_private {
 
 	/* Servers that change; set is NULL in groups where they do not. */
 	uint64_t definition;           /* of all that makes servers in the file; 0: none change */
+	struct lbd_list feeds;       /* struct feed: lines that stand for them */
+	struct server **fixed;         /* those the file names itself */
+	unsigned fixed_n;
+	const struct resolver_conf *resolver;
+	struct group_work *work;       /* control: owned by feed.c */
 	struct zone_set *set;
 	uint64_t version;              /* of the set that up->servers is made of */
 	struct server **list;          /* owned: up->servers of the latest refresh */

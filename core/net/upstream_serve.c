@@ -14,7 +14,7 @@
 
 #include "core/base/fail.h"
 #include "core/net/inherit.h"
-#include "core/net/set.h"
+#include "core/net/feed.h"
 #include "core/os/clock.h"
 
 static const struct net_conf *current;
@@ -60,6 +60,7 @@ lbd_upstream_literal(struct lbd_pool *pool, struct lbd_str address, uint16_t def
 	l->private.single = true;
 	l->private.finished = true;
 	l->up.bound = 1;
+	lbd_list_init(&l->private.feeds);
 	idle_init(&l->up);
 	return &l->up;
 }
@@ -214,6 +215,9 @@ share_group(struct config *c, struct lbd_upstream *up, const struct arena *old)
 		if (!is_taken(taken, i))
 			zone_slot_use(up, i, false);
 	free(taken);
+	if (rc == 0)
+		rc = feeds_open(c, up);
+	upstream_recount(up);
 	if (rc == 0 && up->balancer != NULL && up->balancer->notify != NULL)
 		up->balancer->notify(up);
 	if (rc == 0)
@@ -253,6 +257,18 @@ upstreams_each_zone(struct config *c, void (*fn)(void *arg, struct lbd_str name,
 /* --- each process --- */
 
 static unsigned process_slot = UPSTREAM_PROCESSES;
+
+int
+upstreams_follow(struct config *c, struct loop *loop)
+{
+	return feeds_start(c, loop, process_slot);
+}
+
+void
+upstreams_follow_end(struct config *c)
+{
+	feeds_stop(c);
+}
 
 void
 upstreams_slot_set(unsigned slot)

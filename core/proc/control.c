@@ -56,7 +56,10 @@ control_serve(struct process *p)
 		if (protocols[i]->control != NULL)
 			protocols[i]->control(p->plan->config, p->loop);
 	}
-	return process_start_modules(p, true);
+	if (process_start_modules(p, true) < 0)
+		return -1;
+	rc = upstreams_follow(p->plan->config, p->loop);
+	return rc < 0 ? process_fail(p, -rc, "servers that change") : 0;
 }
 
 int
@@ -74,6 +77,7 @@ control_run(const struct plan *plan, unsigned slot, unsigned row, int channel)
 	}
 	process_ready(p);
 	loop_run(p->loop);
+	upstreams_follow_end(p->plan->config);
 	process_stop_modules(p, true);
 	upstreams_control_stop(p->loop);
 	upstreams_close_idle();

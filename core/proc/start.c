@@ -84,8 +84,18 @@ start_check(struct plan *plan, struct config *c, const struct paths *paths, enum
 static int
 share_memory(const struct plan *plan)
 {
-	int rc = upstreams_share(plan->config);
+	static struct worker_dir state;
+	struct lbd_str folder = plan->core->state_path;
+	int rc;
 
+	/* control writes there */
+	if (folder.n > 0 && upstreams_change(plan->config)) {
+		state.path = folder.p;
+		state.next = plan->config->dirs;
+		plan->config->dirs = &state;
+		upstreams_state_path(folder.p);
+	}
+	rc = upstreams_share(plan->config);
 	if (rc < 0)
 		lbd_log(lbd_log_process(), LBD_LOG_EMERG, -rc,
 			"could not make the memory that workers share");

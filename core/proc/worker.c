@@ -262,6 +262,9 @@ worker_serve(struct process *p)
 		rc = upstreams_control_start(c, p->loop);
 		if (rc < 0)
 			return process_fail(p, -rc, "upstreams");
+		rc = upstreams_follow(c, p->loop);
+		if (rc < 0)
+			return process_fail(p, -rc, "servers that change");
 	}
 	for (size_t i = 0; protocols[i] != NULL; i++) {
 		rc = protocols[i]->start(c, p->loop, p->slot);
@@ -278,6 +281,7 @@ static void
 worker_end(struct process *p)
 {
 	if (p->role == ROLE_SINGLE) {
+		upstreams_follow_end(p->plan->config);
 		process_stop_modules(p, true);
 		upstreams_control_stop(p->loop);
 	}

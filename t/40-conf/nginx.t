@@ -223,7 +223,6 @@ http {
 	server { listen 127.0.0.1:%%PORT_0%%; location /status { stub_status; } location / { proxy_pass http://a; health_check; } }
 }
 EOT
-	'"resolve" is not supported yet; it is planned',
 	(map { "\"$_\" is planned and not built into this lbd" } qw(limit_req_zone map geo)),
 	'"stub_status" belongs to the module metrics, which is planned and not built into this lbd');
 

@@ -237,8 +237,18 @@ my @table = (
 	['proxy_headers_hash_bucket_size', 'HSL', '', 'ignored', ['64']],
 
 	# upstream
-	['resolver', 'U', '', 'ignored', ['127.0.0.1 valid=30s']],
-	['resolver_timeout', 'U', '', 'ignored', ['5s']],
+	['resolver', 'U', '', '', ['127.0.0.1 valid=30s', '[::1]:5353 valid_min=1s valid_max=1m timeout=2s stale=0 ipv6=off'],
+		['127.0.0.1 valid=0', qr/"0" is no time to wait/], ['127.0.0.1 ipv4=off ipv6=off', qr/neither "ipv4" nor "ipv6" is on/],
+		['127.0.0.1 valid_min=2s valid_max=1s', qr/"valid_max" is less than "valid_min"/],
+		['*:53', qr/not the address of a name server/], ['unix:/x', qr/not the address of a name server/],
+		['127.0.0.1 ipv4=maybe', qr/neither "on" nor "off"/], ['valid=1s', qr/needs the address of a name server/]],
+	['resolver_timeout', 'U', '', 'time', ['5s']],
+	['upstream_init_addr', 'U', 'last libc none', '', ['none', 'last 127.0.0.1', 'libc ::1 none'],
+		['last soon', qr/"soon" is none of last, libc, none and an address/], ['127.0.0.1:80', qr/none of last, libc/]],
+	['discover', 'U', '', 'list', ['file servers.json'], ['consul x', qr/"consul" is not known here; allowed is "file"/]],
+	['discover_policy', 'U', 'min_ratio=50% on_empty=keep remove_delay=30s', '', ['on_empty=clear', 'remove_delay=0 min_ratio=0%'],
+		['min_ratio=x', qr/"x" is not a percentage/], ['on_empty=x', qr/neither "keep" nor "clear"/],
+		['min_ration=5%', qr/did you mean "min_ratio="/]],
 	['zone', 'U', '', '', ['a', 'a 64k'], ['a 1k', qr/too small; allowed are 32k and more/], ['a x', qr/"x" is not a size/]],
 	['keepalive', 'U', '32', 'number', ['0', '16 local'], ['16 lokal', qr/unknown parameter "lokal".*did you mean "local"/s]],
 	['keepalive_requests', 'U', '1000', 'number', ['100'], ['0', qr/is 0; allowed are 1 to/]],
@@ -292,7 +302,8 @@ my @table = (
 		'[::1]:80 down', '127.0.0.1 backup', '127.0.0.1 drain route=a', '127.0.0.1 slow_start=10s name=a'],
 		['127.0.0.1 weight=x', qr/"x" is not a number/], ['127.0.0.1 weight=65536', qr/allowed are 0 to 65535/],
 		['127.0.0.1 max_conns=-1', qr/allowed are 0 to/], ['127.0.0.1 fail_timeout=x', qr/is not a time/],
-		['127.0.0.1 wieght=1', qr/did you mean "weight="/], ['127.0.0.1 resolve', qr/planned/], ['127.0.0.1 service=http', qr/planned/],
+		['127.0.0.1 wieght=1', qr/did you mean "weight="/], ['a..b resolve', qr/is no name to look up/], ['127.0.0.1 service=http', qr/is no name to look up/],
+		['a.b service=http', qr/"service" needs "resolve"/], ['a.b:80 service=http resolve', qr/a service has no port here/],
 		['127.0.0.1 locality=a', qr/planned/], ['127.0.0.1 backup=2', qr/planned/], ['127.0.0.1:0', qr/"127.0.0.1:0" is not the address/],
 		['*:80', qr/is not the address of a server/]],
 );
@@ -477,7 +488,7 @@ for (['location', qw(allow deny limit_req limit_conn limit_rate real_ip_header s
 		proxy_limit_rate proxy_force_ranges proxy_tunnel_close_delay proxy_request_dynamic proxy_bind_dynamic proxy_allow_upstream)],
 	['http', qw(map geo split_clients limit_req_zone limit_conn_zone)],
 	['main', qw(stream reload_inplace)],
-	['upstream', qw(state servers_file upstream_init_addr
+	['upstream', qw(state servers_file
 		keepalive_total ntlm)]) {
 	my ($where, @names) = @$_;
 	my ($code, $out) = check($where => join ' ', map { "$_ x;" } @names);

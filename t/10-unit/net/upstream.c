@@ -171,10 +171,26 @@ explains_mistakes(void)
 		"http { upstream u { server a.invalid; } }\n"
 		"                           ^^^^^^^^^\n",
 		"an unknown name is a warning");
-	report_is(&loader, "http { upstream u { server 1.1.1.1 service=http; } }\n",
-		"lbd.conf:1:36: \"service\" is not supported yet; it is planned\n"
-		"http { upstream u { server 1.1.1.1 service=http; } }\n"
-		"                                   ^^^^^^^^^^^^\n", "what is to come");
+	report_is(&loader, "http { upstream u { server 1.1.1.1 locality=x; } }\n",
+		"lbd.conf:1:36: \"locality\" is not supported yet; it is planned\n"
+		"http { upstream u { server 1.1.1.1 locality=x; } }\n"
+		"                                   ^^^^^^^^^^\n", "what is to come");
+	report_is(&loader, "http { upstream u { server a.b service=http; } }\n",
+		"lbd.conf:1:32: \"service\" needs \"resolve\"\n"
+		"http { upstream u { server a.b service=http; } }\n"
+		"                               ^^^^^^^^^^^^\n", "a service that is not looked up");
+	report_is(&loader, "http { upstream u { server 1.1.1.1 service=http resolve; } }\n",
+		"lbd.conf:1:28: \"1.1.1.1\" is no name to look up\n"
+		"http { upstream u { server 1.1.1.1 service=http resolve; } }\n"
+		"                           ^^^^^^^\n", "a service at an address");
+	report_is(&loader, "http { upstream u { server a.b:80 service=http resolve; } }\n",
+		"lbd.conf:1:28: a service has no port here; each of its records has\n"
+		"http { upstream u { server a.b:80 service=http resolve; } }\n"
+		"                           ^^^^^^\n", "a service with a port");
+	report_is(&loader, "http { upstream u { server a..b resolve; } }\n",
+		"lbd.conf:1:28: \"a..b\" is no name to look up\n"
+		"http { upstream u { server a..b resolve; } }\n"
+		"                           ^^^^\n", "a name that is none");
 	report_is(&loader,
 		  "http { upstream u { plain; server 1.1.1.1; server 1.1.1.2 backup; } }\n",
 		  "lbd.conf:1:59: \"plain\" does not honour \"backup\"\n"
@@ -194,12 +210,8 @@ explains_mistakes(void)
 		"http { upstream u { server 1.1.1.1; } use u:81; }\n"
 		"                                          ^^^^\n", "a group with a port");
 	report_is(
-		&loader, "http { use b.invalid; }\n",
-		"lbd.conf:1:12: warning: could not find the address of \"b.invalid\"; requests "
-		"get 502\n"
-		"http { use b.invalid; }\n"
-		"           ^^^^^^^^^\n",
-		"an unknown name in passing");
+		&loader, "http { use b.invalid; }\n", "",
+		"a name in passing is looked up while serving");
 	report_is(&loader, "http { use a:b:c; }\n",
 		"lbd.conf:1:12: \"a:b:c\" is neither an upstream nor the address of a server\n"
 		"http { use a:b:c; }\n"

@@ -11,7 +11,7 @@
 #	my $b = http_backend(sub { my ($q) = @_; return [200, ['X-A' => 'b'], "body"]; });
 #
 # answers requests, keeping connections alive; a string is sent as it is and the connection closed.
-# Both: port => n, unix => path; $b->port, $b->address, $b->note("...") in the script and $b->notes in
+# Both: port => n, host => address, unix => path; $b->port, $b->address, $b->note("...") in the script and $b->notes in
 # the test to tell what happened, $b->stop.
 
 package Lbd::Backend;
@@ -87,8 +87,8 @@ sub open_socket {
 		return;
 	}
 	$self->{port} //= free_port();
-	$self->{socket} = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $self->{port},
-		Listen => 128, ReuseAddr => 1) // die "backend 127.0.0.1:$self->{port}: $!";
+	$self->{socket} = IO::Socket::INET->new(LocalAddr => $self->{host} // '127.0.0.1',
+		LocalPort => $self->{port}, Listen => 128, ReuseAddr => 1) // die "backend 127.0.0.1:$self->{port}: $!";
 }
 
 sub start {
