@@ -59,6 +59,7 @@ setup_missing_peers() {
 	have node || printf 'node '
 	have ab || printf 'ab '
 	have wrk || printf 'wrk '
+	have dnsmasq || [ -x /usr/sbin/dnsmasq ] || printf 'dnsmasq '
 }
 
 setup_manager() {
@@ -81,6 +82,7 @@ setup_packages() {
 		apt-get:pcre2)   echo libpcre2-dev ;;
 		apt-get:nginx)   echo nginx-light ;;
 		apt-get:node)    echo nodejs ;;
+		apt-get:dnsmasq) echo dnsmasq-base ;;
 		apt-get:ab)      echo apache2-utils ;;
 		dnf:cc)          echo gcc ;;
 		dnf:libc)        echo glibc-devel kernel-headers ;;

@@ -6,6 +6,7 @@
 #	my $nginx = peer_nginx($folder);          static files, /up answers uploads
 #	my $haproxy = peer_haproxy($port);        in front of that port; more lines for "defaults" may follow
 #	my $python = peer_python($folder);        http.server: HTTP/1.0, a connection per response
+#	my $dnsmasq = peer_dnsmasq('option=value', ...);   a name server that knows nothing else
 #	$node->port, $node->output, $node->stop
 #
 # Each is killed with all its children when the test ends.  A program that is missing ends the test as
@@ -28,7 +29,7 @@ use Test::More ();
 use Lbd::Http;
 use Lbd::Util;
 
-our @EXPORT = qw(peer peer_node peer_nginx peer_haproxy peer_python client_checks sample_text);
+our @EXPORT = qw(peer peer_node peer_nginx peer_haproxy peer_python peer_dnsmasq client_checks sample_text);
 
 my @running;
 
@@ -151,6 +152,20 @@ sub peer_python {
 	skip_without('python3');
 	return peer(name => 'python3', cmd => [has_program('python3'), '-u', '-m', 'http.server', '--bind', '127.0.0.1',
 		'--directory', $root, $port], port => $port, dir => folder());
+}
+
+# Names are in the file "hosts" of its folder, which it reads again on HUP.
+sub peer_dnsmasq {
+	my (@options) = @_;
+	my $port = free_port();
+	my $dir = folder();
+
+	skip_without('dnsmasq');
+	spew("$dir/hosts", '');
+	spew("$dir/dnsmasq.conf", join "\n", "port=$port", 'listen-address=127.0.0.1', 'bind-interfaces', 'no-resolv', 'no-hosts',
+		"addn-hosts=$dir/hosts", 'local=/test/', 'local-ttl=0', 'neg-ttl=1', 'keep-in-foreground', 'log-facility=-', 'pid-file=',
+		(is_root() ? 'user=root' : ()), @options, '');
+	return peer(name => 'dnsmasq', cmd => [has_program('dnsmasq'), "--conf-file=$dir/dnsmasq.conf"], port => $port, dir => $dir);
 }
 
 # Bytes that are the same in every program of this folder.
