@@ -27,7 +27,7 @@
 #define ZONE_SLOTS_MAX (1u << 24)
 #define SLOTS_MIN 16u
 /* so long nothing has known a server that left: whoever had it in hand has noticed */
-#define REUSE_AFTER_MS (60 * 1000)
+uint64_t zone_reuse_after_ms = 60 * 1000;
 
 enum slot_use { SLOT_FREE, SLOT_CLAIMED, SLOT_USED };
 
@@ -210,7 +210,7 @@ slot_is_over(struct upstream_private *g, uint32_t i, uint64_t now)
 	if (slot == NULL || atomic_load_explicit(&slot->use, memory_order_acquire) != SLOT_USED)
 		return false;
 	left = atomic_load_explicit(&slot->left_ms, memory_order_relaxed);
-	return left != 0 && now > left && now - left >= REUSE_AFTER_MS &&
+	return left != 0 && now > left && now - left >= zone_reuse_after_ms &&
 		atomic_load_explicit(&slot->state.in_flight, memory_order_relaxed) == 0 &&
 		row_is_empty(g, i);
 }

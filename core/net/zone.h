@@ -42,6 +42,8 @@ void zone_carry(struct lbd_upstream *up, const struct arena *from);
  */
 int zone_slot(struct lbd_upstream *up, struct lbd_str name, struct lbd_str addr,
 	bool (*is_taken)(void *arg, uint32_t slot), void *arg, uint32_t *out) LBD_USE_RESULT;
+/* For tests, which do not wait a minute. */
+extern uint64_t zone_reuse_after_ms;
 /* ... it is in the set of servers, or has left it: then another may have it some day. */
 void zone_slot_use(struct lbd_upstream *up, uint32_t slot, bool used);
 

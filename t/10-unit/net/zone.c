@@ -491,14 +491,64 @@ survives_want_of_memory(void)
 static void
 reuses_places(void)
 {
-	struct config *c = load("server 10.0.0.1:80;");
+	struct config *c = load("server 10.0.0.1:80;"), *d;
 	struct lbd_upstream *up = group_of(c);
 	struct member m = newcomer(up, "10.7.0.1:80", 0), other;
+	uint64_t after = zone_reuse_after_ms;
+	struct lbd_server_state *st;
+	struct server s = { .max_conns = 0 };
 
 	zone_slot_use(up, m.slot, false);
 	other = newcomer(up, "10.7.0.2:80", 0);
 	ok(other.slot != m.slot, "not at once");
 	is_int(newcomer(up, "10.7.0.1:80", 0).slot, m.slot, "who comes back has its own");
+
+	zone_reuse_after_ms = 0;
+	upstreams_slot_set(5);
+	upstreams_start(c, NULL);
+	ok(zone_attach(up, &s, m.slot), "a server");
+	st = s.pub.state;
+	st->requests = 77;
+	st->in_flight = 1;
+	zone_slot_use(up, m.slot, false);
+	clock_update();
+	while (clock_ms() == clock_read_ms())
+		;
+	clock_update();
+	ok(newcomer(up, "10.7.0.3:80", 0).slot != m.slot, "not while a request is under way");
+	zone_slot_use(up, m.slot, true);
+	zone_slot_use(up, m.slot, false);
+	while (clock_ms() == clock_read_ms())
+		;
+	clock_update();
+	st->in_flight = 0;
+	*s.row = 1;
+	ok(newcomer(up, "10.7.0.4:80", 0).slot != m.slot, "not while a process says so");
+	zone_slot_use(up, m.slot, true);
+	zone_slot_use(up, m.slot, false);
+	while (clock_ms() == clock_read_ms())
+		;
+	clock_update();
+	*s.row = 0;
+
+	hand_on(c);
+	upstreams_slot_set(6);
+	d = load("server 10.0.0.1:80;");
+	ok(newcomer(group_of(d), "10.7.0.5:80", 0).slot != m.slot,
+		"not while another configuration is served");
+	upstreams_worker_died(d, 5);
+	/* the last one looked in vain, another server has to leave */
+	zone_slot_use(up, m.slot, true);
+	zone_slot_use(group_of(d), m.slot, false);
+	while (clock_ms() == clock_read_ms())
+		;
+	clock_update();
+	is_int(newcomer(group_of(d), "10.7.0.6:80", 0).slot, m.slot, "then it is");
+	is_int(st->requests, 0, "and nothing is left of who was there");
+	zone_reuse_after_ms = after;
+	upstreams_slot_set(UPSTREAM_PROCESSES);
+	inherit_commit(NULL);
+	config_destroy(&d);
 	config_destroy(&c);
 }
 
