@@ -384,8 +384,10 @@ dns_unwatch(struct dns_watch *w)
 	h = w->host->private;
 	w->host = NULL;
 	lbd_list_remove(&w->link);
-	if (lbd_list_empty(&h->watches) && !h->telling)
-		host_free(h);
+	if (!lbd_list_empty(&h->watches) || h->telling)
+		return;
+	host_free(h);
+	ask_next();
 }
 
 void

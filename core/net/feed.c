@@ -34,262 +34,6 @@ static struct {
 	unsigned row;
 } work;
 
-/* --- lists --- */
-
-bool
-member_list_add(struct member_list *l, const struct member *m)
-{
-	unsigned room = l->room == 0 ? 16 : l->room * 2;
-	struct member *v;
-
-	if (l->n == l->room) {
-		v = base_realloc(l->v, room * sizeof(*v));
-		if (v == NULL)
-			return false;
-		l->v = v;
-		l->room = room;
-	}
-	l->v[l->n++] = *m;
-	return true;
-}
-
-static struct member
-member_of(const struct server *s)
-{
-	return (struct member){ .slot = s->pub.index,
-		.flags = (s->pub.backup ? MEMBER_BACKUP : 0u) | (s->drain ? MEMBER_DRAIN : 0u) |
-			(s->down && !s->drain ? MEMBER_DOWN : 0u),
-		.weight = s->pub.weight, .max_conns = s->max_conns, .max_fails = s->max_fails,
-		.fail_timeout_ms = s->fail_timeout_ms, .slow_start_ms = s->slow_start_ms,
-		.addr = s->addr, .name = s->pub.name, .source = s->source, .label = s->label,
-		.route = s->route };
-}
-
-struct member
-feed_member(const struct feed *s)
-{
-	struct member m = member_of(&s->like);
-
-	m.source = s->id;
-	m.name = s->like.pub.name;
-	m.slot = 0;
-	return m;
-}
-
-/* --- putting together --- */
-
-/* Servers of the file, then of each feed in its order. False without memory. */
-static bool
-collect(const struct lbd_upstream *up, struct member_list *all)
-{
-	const struct upstream_private *g = up->private;
-	const struct lbd_list *p;
-
-	for (unsigned i = 0; i < g->fixed_n; i++) {
-		struct member m = member_of(g->fixed[i]);
-
-		if (!member_list_add(all, &m))
-			return false;
-	}
-	for (p = g->feeds.next; p != &g->feeds; p = p->next) {
-		const struct feed *s = LBD_CONTAINER((uintptr_t)p, struct feed, link);
-		struct member none = feed_member(s);
-
-		for (unsigned i = 0; i < s->last.n; i++)
-			if (!member_list_add(all, &s->last.v[i]))
-				return false;
-		/* so that it is seen; a file without servers has none */
-		if (s->last.n == 0 && s->kind != FEED_FILE && !member_list_add(all, &none))
-			return false;
-	}
-	return true;
-}
-
-struct places {
-	uint64_t *taken;            /* owned: a bit for each */
-	size_t room;                /* words */
-};
-
-static bool
-is_taken(void *arg, uint32_t slot)
-{
-	const struct places *p = arg;
-
-	return slot / 64 < p->room && (p->taken[slot / 64] >> (slot % 64) & 1) != 0;
-}
-
-static bool
-take_place(struct places *p, uint32_t slot)
-{
-	size_t room = LBD_MAX((size_t)slot / 64 + 1, p->room * 2);
-	uint64_t *v;
-
-	if (slot / 64 >= p->room) {
-		v = base_realloc(p->taken, room * sizeof(*v));
-		if (v == NULL)
-			return false;
-		memset(v + p->room, 0, (room - p->room) * sizeof(*v));
-		p->taken = v;
-		p->room = room;
-	}
-	p->taken[slot / 64] |= UINT64_C(1) << (slot % 64);
-	return true;
-}
-
-/* Everybody's place: those of before where the same server is there again. */
-static int
-find_places(struct lbd_upstream *up, struct member_list *l, struct places *p)
-{
-	char text[ADDR_TEXT_MAX];
-
-	for (unsigned i = 0; i < l->n; i++) {
-		struct member *m = &l->v[i];
-		size_t n = m->addr.len == 0 ? 0
-			: addr_format(&m->addr, true, text, sizeof(text));
-		int rc = zone_slot(up, m->name, lbd_str(text, n), is_taken, p, &m->slot);
-
-		if (rc < 0)
-			return rc;
-		if (!take_place(p, m->slot))
-			return -ENOMEM;
-		zone_slot_use(up, m->slot, true);
-	}
-	return 0;
-}
-
-static bool
-member_eq(const struct member *a, const struct member *b)
-{
-	return a->slot == b->slot && a->flags == b->flags && a->weight == b->weight &&
-		a->max_conns == b->max_conns && a->max_fails == b->max_fails &&
-		a->fail_timeout_ms == b->fail_timeout_ms && a->slow_start_ms == b->slow_start_ms &&
-		addr_eq(&a->addr, &b->addr) && lbd_str_eq(a->name, b->name) &&
-		lbd_str_eq(a->source, b->source) && lbd_str_eq(a->label, b->label) &&
-		lbd_str_eq(a->route, b->route);
-}
-
-/* --- master: what there is at first --- */
-
-/* What the memory knows that this line brought, in an earlier generation. */
-static bool
-last_of(const struct members *before, struct feed *s, struct member_list *out)
-{
-	for (unsigned i = 0; i < before->n; i++) {
-		struct member m = feed_member(s);
-
-		if (!lbd_str_eq(before->v[i].source, s->id) || before->v[i].addr.len == 0 ||
-			(before->v[i].flags & MEMBER_DRAIN) != (m.flags & MEMBER_DRAIN))
-			continue;
-		if (s->kind == FEED_FILE) {
-			m = before->v[i];
-		} else {
-			m.addr = before->v[i].addr;
-			m.name = before->v[i].name;
-		}
-		if (s->kind == FEED_SERVICE) {
-			m.weight = before->v[i].weight;
-			m.flags = before->v[i].flags;
-		}
-		m.slot = 0;
-		if (!member_list_add(out, &m))
-			return false;
-	}
-	return true;
-}
-
-static bool
-begin_feed(struct feed *s, const struct members *before)
-{
-	struct member_list l = { .v = NULL };
-	bool good = last_of(before, s, &l);
-
-	if (good && l.n == 0)
-		good = init_addr_find(s, &l);
-	members_free(&s->last);
-	if (good)
-		good = members_copy(l.v, l.n, &s->last) == 0;
-	free(l.v);
-	return good;
-}
-
-static void
-end_feeds(void *arg)
-{
-	struct upstream_private *g = arg;
-	struct lbd_list *p, *tmp;
-
-	LBD_LIST_EACH(p, tmp, &g->feeds)
-		members_free(&LBD_LIST_ITEM(p, struct feed, link)->last);
-}
-
-/*
- * Somebody else is writing this set just now, or has died at it: then another takes its place.
- */
-static int
-publish_first(struct upstream_private *g, const struct member_list *l)
-{
-	enum { SETS_MAX = 4 };
-	int rc = -EBUSY;
-
-	for (unsigned i = 1; i <= SETS_MAX && rc == -EBUSY; i++) {
-		rc = set_publish(g->arena, g->set, l->v, l->n, UPSTREAM_PROCESSES);
-		if (rc == -EBUSY) {
-			g->set = set_open(g, g->definition + i);
-			if (g->set == NULL)
-				return -ENOMEM;
-		}
-	}
-	return rc;
-}
-
-/* Nothing new when the last set published is of this very definition. */
-static int
-begin_group(struct lbd_upstream *up, const struct members *before)
-{
-	struct upstream_private *g = up->private;
-	struct member_list all = { .v = NULL };
-	struct places places = { .taken = NULL };
-	struct lbd_list *p, *tmp;
-	int rc = 0;
-
-	LBD_LIST_EACH(p, tmp, &g->feeds)
-		if (rc == 0 && !begin_feed(LBD_LIST_ITEM(p, struct feed, link), before))
-			rc = -ENOMEM;
-	if (rc == 0 && !collect(up, &all))
-		rc = -ENOMEM;
-	if (rc == 0)
-		rc = find_places(up, &all, &places);
-	if (rc == 0)
-		rc = publish_first(g, &all);
-	free(places.taken);
-	free(all.v);
-	return rc;
-}
-
-int
-feeds_open(struct config *c, struct lbd_upstream *up)
-{
-	struct upstream_private *g = up->private;
-	struct zone_set *newest;
-	struct members before = { .v = NULL };
-	int rc = 0;
-
-	if (lbd_list_empty(&g->feeds))
-		return 0;
-	if (!lbd_pool_defer(c->pool, end_feeds, g))
-		return -ENOMEM;
-	newest = set_newest(g);
-	g->set = set_open(g, g->definition);
-	if (g->set == NULL)
-		return -ENOMEM;
-	if (newest != NULL)
-		(void)!set_read(g->arena, newest, &before); /* or as if there were none */
-	if (newest != g->set || before.version == 0)
-		rc = begin_group(up, &before);
-	members_free(&before);
-	return rc == 0 ? members_refresh(up) : rc;
-}
-
 /* --- control: judging --- */
 
 /* It says much less than before, and has not said so often enough. */
@@ -365,7 +109,7 @@ add_leaving(struct group_work *w, struct member_list *all, struct places *places
 		struct member m = w->now.v[i];
 		uint64_t at = w->leaves[i] != 0 ? w->leaves[i] : now + delay;
 
-		if (is_taken(places, m.slot))
+		if (place_is_taken(places, m.slot))
 			continue;
 		if (m.addr.len == 0 || now >= at) {
 			zone_slot_use(w->up, m.slot, false);
@@ -373,7 +117,7 @@ add_leaving(struct group_work *w, struct member_list *all, struct places *places
 		}
 		m.flags |= MEMBER_DRAIN;
 		leaves[all->n] = at;
-		if (!member_list_add(all, &m) || !take_place(places, m.slot))
+		if (!member_list_add(all, &m) || !place_take(places, m.slot))
 			return false;
 	}
 	return true;
@@ -494,7 +238,7 @@ update(struct group_work *w, uint64_t now)
 	struct member_list all = { .v = NULL };
 	struct places places = { .taken = NULL };
 	uint64_t *leaves = NULL;
-	int rc = collect(w->up, &all) ? find_places(w->up, &all, &places) : -ENOMEM;
+	int rc = feeds_collect(w->up, &all) ? feeds_find_places(w->up, &all, &places) : -ENOMEM;
 
 	if (rc == 0) {
 		leaves = base_zalloc((all.n + w->now.n + 1) * sizeof(*leaves));
@@ -581,7 +325,7 @@ take_over(struct group_work *w)
 		struct feed *s = LBD_LIST_ITEM(p, struct feed, link);
 		struct member_list l = { .v = NULL };
 
-		if (last_of(&w->now, s, &l)) {
+		if (feed_last(&w->now, s, &l)) {
 			members_free(&s->last);
 			rc = members_copy(l.v, l.n, &s->last);
 		} else {

@@ -4,7 +4,8 @@
  * Feeds: lines of the configuration that stand for servers that change, as a name, a service or a
  * file says.
  *
- *	feed.c        what a group's servers are, from its lines and what each of them brought
+ *	feed.c        what a group's servers are, as its lines bring news
+ *	feed_list.c   lists of them, and their places; feed_first.c: those at first
  *	feed_dns.c    names and services, by queries
  *	feed_file.c   files, by watching them; discover.c is their form
  *	feed_conf.c   the directives
@@ -69,10 +70,28 @@ struct member_list {
 
 /* False without memory. */
 bool member_list_add(struct member_list *l, const struct member *m);
+bool member_eq(const struct member *a, const struct member *b);
 /* As the line says; address, name and place are still to come. */
 struct member feed_member(const struct feed *s);
 
-/* --- feed.c --- */
+/* --- feed_list.c --- */
+
+/* Places that are given away. */
+struct places {
+	uint64_t *taken;            /* owned: a bit for each */
+	size_t room;                /* words */
+};
+
+/* All servers of the group, without places.  False without memory. */
+bool feeds_collect(const struct lbd_upstream *up, struct member_list *all);
+bool place_is_taken(void *places, uint32_t slot);
+bool place_take(struct places *p, uint32_t slot);
+/* Everybody's place: those of before where the same server is there again.  0 or -errno. */
+int feeds_find_places(struct lbd_upstream *up, struct member_list *l, struct places *p);
+/* What of a set this line brought, as far as it can go on.  False without memory. */
+bool feed_last(const struct members *before, struct feed *s, struct member_list *out);
+
+/* --- feed_first.c, feed.c --- */
 
 /*
  * Master, when the group's memory is open and before the fork: its set, with what there is.  0 or

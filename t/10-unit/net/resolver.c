@@ -44,7 +44,8 @@ hosts(const char *name, int family, const char *want)
 				   "nonsense app\n"
 				   "10.0.0.3 appx\n"
 				   "fe80::1 app";
-	const char *got = text(resolver_parse_hosts(lbd_str_c(file), lbd_str_c(name), family, v, 8));
+	const char *got = text(resolver_parse_hosts(lbd_str_c(file), lbd_str_c(name), family, v,
+		8));
 
 	is_cstr(got, want, "%s", name);
 }
