@@ -21,6 +21,8 @@
 
 #define AGAIN_MS 1000
 #define WAITING_FIRST 16
+#define LAST_CALL_MS 2000 /* a handshake whose last ACK was lost takes more than one */
+#define LAST_CALL_LOOK_MS 100
 #define EMPTY_MAX 65536 /* connections taken from a queue at its end */
 
 /* --- connections that came while paused --- */
@@ -158,6 +160,20 @@ socket_event(struct loop *loop, struct op *op)
 		socket_rearm(s);
 }
 
+static void listener_stop(struct listener *l, struct loop *loop);
+
+static void
+on_last_call(struct loop *loop, struct timer *t)
+{
+	struct listener *l = LBD_CONTAINER(t, struct listener, last_call);
+
+	/* when it is wanted again, it is others who accept */
+	if (loop_now(loop) >= l->last_call_ends || !sock_refuses_new(l->sockets[0].file.fd))
+		listener_stop(l, loop);
+	else
+		timer_set(loop, t, LAST_CALL_LOOK_MS);
+}
+
 static void
 socket_start(struct listener_socket *s, struct listener *l, int *fd)
 {
@@ -195,6 +211,7 @@ listener_start(struct config *c, struct listener *l, struct loop *loop, unsigned
 		sock_close(&l->fds[i]);
 	l->loop = loop;
 	deferred_init(&l->hand_out, hand_out);
+	timer_init(&l->last_call, on_last_call);
 	return 0;
 }
 
@@ -237,6 +254,10 @@ listeners_look(struct config *c)
 
 		if (!l->serving || l->stopping)
 			continue;
+		if (l->finishing && !sock_refuses_new(l->sockets[0].file.fd)) {
+			listener_stop(l, l->loop);
+			continue;
+		}
 		for (unsigned i = 0; i < l->socket_count; i++)
 			socket_empty(&l->sockets[i]);
 	}
@@ -258,6 +279,7 @@ static void
 listener_stop(struct listener *l, struct loop *loop)
 {
 	l->stopping = true;
+	timer_fini(loop, &l->last_call);
 	if (l->waiting_n > 0)
 		loop_defer(loop, &l->hand_out);
 	for (unsigned i = 0; i < l->socket_count; i++) {
@@ -284,6 +306,58 @@ listeners_stop(struct config *c, struct loop *loop)
 	}
 }
 
+static bool
+has_last_call(const struct listener *l)
+{
+	return l->gone && !l->paused && l->socket_count > 0 && addr_family(&l->addr) != AF_UNIX &&
+		sock_refuses_new(l->sockets[0].file.fd);
+}
+
+void
+listeners_finish(struct config *c, struct loop *loop)
+{
+	struct lbd_list *p, *tmp;
+
+	LBD_LIST_EACH(p, tmp, listeners_of(c)) {
+		struct listener *l = LBD_LIST_ITEM(p, struct listener, link);
+
+		if (l->loop == NULL || l->stopping || l->finishing)
+			continue;
+		l->finishing = has_last_call(l);
+		if (l->finishing) {
+			l->last_call_ends = loop_now(loop) + LAST_CALL_MS;
+			timer_set(loop, &l->last_call, LAST_CALL_LOOK_MS);
+		} else {
+			listener_stop(l, loop);
+		}
+	}
+}
+
+static bool
+is_stopped(const struct listener *l)
+{
+	if (!l->stopping || l->waiting_n > 0)
+		return false;
+	for (unsigned i = 0; i < l->socket_count; i++)
+		if (l->sockets[i].file.fd >= 0)
+			return false;
+	return true;
+}
+
+bool
+listeners_ceased(struct config *c)
+{
+	struct lbd_list *p, *tmp;
+
+	LBD_LIST_EACH(p, tmp, listeners_of(c)) {
+		const struct listener *l = LBD_LIST_ITEM(p, struct listener, link);
+
+		if (l->loop != NULL && !l->finishing && !is_stopped(l))
+			return false;
+	}
+	return true;
+}
+
 bool
 listeners_stopped(struct config *c)
 {
@@ -292,13 +366,8 @@ listeners_stopped(struct config *c)
 	LBD_LIST_EACH(p, tmp, listeners_of(c)) {
 		const struct listener *l = LBD_LIST_ITEM(p, struct listener, link);
 
-		if (l->loop == NULL)
-			continue;
-		if (!l->stopping || l->waiting_n > 0)
+		if (l->loop != NULL && !is_stopped(l))
 			return false;
-		for (unsigned i = 0; i < l->socket_count; i++)
-			if (l->sockets[i].file.fd >= 0)
-				return false;
 	}
 	return true;
 }

@@ -11,9 +11,13 @@
 
 #include "core/base/fail.h"
 #include "core/net/inherit.h"
+#include "core/os/clock.h"
 #include "core/os/sock.h"
 
 #include <lbd/log.h>
+
+/* Longer than a worker accepts at such a socket, see LAST_CALL_MS. */
+enum { KEPT_MS = 3000 };
 
 static struct inherited *first, **last = &first;
 static bool keep_files;
@@ -44,6 +48,12 @@ inherit_add(enum inherit_kind kind, struct lbd_str name, unsigned index, int fd)
 	*last = p;
 	last = &p->next;
 	return 0;
+}
+
+struct inherited *
+inherit_latest(void)
+{
+	return LBD_CONTAINER(last, struct inherited, next);
 }
 
 struct inherited *
@@ -125,7 +135,7 @@ is_named_again(const struct inherited *p)
 {
 	for (const struct inherited *q = first; q != NULL; q = q->next)
 		if (q != p && q->kind == p->kind && lbd_str_eq(q->name, p->name) &&
-			(q->taken || q->fd >= 0))
+			(q->taken || (q->fd >= 0 && q->close_ms == 0)))
 			return true;
 	return false;
 }
@@ -135,7 +145,8 @@ socket_gone(struct inherited *p, void (*gone)(struct lbd_str name))
 {
 	struct lbd_str path = p->name;
 
-	sock_close(&p->fd);
+	if (p->close_ms == 0)
+		sock_close(&p->fd);
 	if (is_named_again(p))
 		return;
 	/* before the drain is told, so that nobody connects to what is about to end */
@@ -147,17 +158,22 @@ socket_gone(struct inherited *p, void (*gone)(struct lbd_str name))
 		gone(p->name);
 }
 
+/* Takes out all but what is kept. */
 static void
 table_free(void)
 {
-	struct inherited *p;
+	struct inherited **end = &first, *p;
 
-	while ((p = first) != NULL) {
-		first = p->next;
+	while ((p = *end) != NULL) {
+		if (!p->taken && p->fd >= 0 && p->close_ms != 0) {
+			end = &p->next;
+			continue;
+		}
+		*end = p->next;
 		free((void *)(uintptr_t)p->name.p);
 		free(p);
 	}
-	last = &first;
+	last = end;
 }
 
 void
@@ -169,16 +185,42 @@ inherit_keep_files(void)
 void
 inherit_commit(void (*gone)(struct lbd_str name))
 {
+	uint64_t until = clock_read_ms() + KEPT_MS;
+
 	for (struct inherited *p = first; p != NULL; p = p->next) {
-		if (p->taken)
+		if (p->taken || (p->close_ms != 0 && gone != NULL))
 			continue;
-		if (p->kind == INHERIT_SOCKET)
-			socket_gone(p, gone);
-		else
+		if (p->kind != INHERIT_SOCKET || p->close_ms != 0) {
 			sock_close(&p->fd);
+			continue;
+		}
+		if (gone != NULL && sock_refuses_new(p->fd))
+			p->close_ms = until;
+		socket_gone(p, gone);
 	}
 	table_free();
 	keep_files = false;
+}
+
+uint64_t
+inherit_tick(uint64_t now)
+{
+	uint64_t due = UINT64_MAX;
+	bool any = false;
+
+	for (struct inherited *p = first; p != NULL; p = p->next) {
+		if (p->taken || p->close_ms == 0)
+			continue;
+		if (p->close_ms <= now) {
+			sock_close(&p->fd);
+			any = true;
+		} else {
+			due = LBD_MIN(due, p->close_ms);
+		}
+	}
+	if (any)
+		table_free();
+	return due;
 }
 
 void

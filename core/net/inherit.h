@@ -24,10 +24,14 @@ struct inherited {
 	unsigned index;
 	int fd;               /* owned until taken; the number stays known */
 	bool taken;           /* a listener or a zone owns it now */
+	uint64_t close_ms;    /* not wanted any more, and closed then; 0: it may be wanted */
 };
 
 /* fd is taken.  0, or -ENOMEM: it is still the caller's. */
 int inherit_add(enum inherit_kind kind, struct lbd_str name, unsigned index, int fd);
+
+/* What was added last. */
+struct inherited *inherit_latest(void);
 
 /* One that nobody has taken.  NULL: none. */
 struct inherited *inherit_find(enum inherit_kind kind, struct lbd_str name, unsigned index);
@@ -55,9 +59,14 @@ void inherit_keep_files(void);
 
 /*
  * What was not taken is not wanted any more: closed, files of UNIX sockets removed.  gone(name) is
- * told each address that has no socket left, once.  Then the table is empty.
+ * told each address that has no socket left, once.  Sockets that refuse new connections are kept
+ * for as long as others may accept there, so that the address can be wanted again; not with gone
+ * NULL.  Then the table has nothing else.
  */
 void inherit_commit(void (*gone)(struct lbd_str name));
+
+/* Closes what was kept for long enough.  When there will be some: UINT64_MAX: none is left. */
+uint64_t inherit_tick(uint64_t now);
 
 /* Closes what was not taken, in a child. */
 void inherit_forget(void);

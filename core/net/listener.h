@@ -63,6 +63,9 @@ struct listener {
 	bool serving;                  /* listeners_serve() was called */
 	bool stopping;
 	bool gone;                     /* nobody will accept here after us */
+	bool finishing;                /* until last_call */
+	struct timer last_call;
+	uint64_t last_call_ends;
 	bool failing;                  /* the last accept failed, and that was logged */
 };
 
@@ -107,6 +110,11 @@ int listeners_open(struct config *c, unsigned workers, enum listen_mode mode);
  * should have.  What fails is logged.
  */
 void listeners_commit(struct config *c);
+/*
+ * Master, after that: who begins to connect where nobody wants to listen any more gets no answer,
+ * so that those who have begun can be served before the sockets are closed.
+ */
+void listeners_refuse_unwanted(struct config *c);
 void listeners_abandon(struct config *c); /* or not: what is new is closed, and removed */
 void listeners_close(struct config *c);   /* master: also removes unix socket files it made */
 void listeners_drop(struct config *c);    /* who does not accept: closes its descriptors only */
@@ -119,7 +127,7 @@ int listeners_start(struct config *c, struct loop *loop, unsigned slot, unsigned
 void listeners_serve(struct config *c);
 /*
  * Takes what waits in the queues now: it may have been announced to a process that does nothing
- * with it (core/proc/lookout.h).
+ * with it (core/proc/lookout.h).  listeners_finish() ends where others accept again.
  */
 void listeners_look(struct config *c);
 /* Nobody accepts at this address after us ("*": at any): listeners_stop() empties the queues. */
@@ -131,6 +139,12 @@ void listeners_gone(struct config *c, struct lbd_str name);
  */
 void listeners_stop(struct config *c, struct loop *loop);
 bool listeners_stopped(struct config *c);
+/*
+ * The same, but where new connections are refused (listeners_refuse_unwanted()) those that have
+ * begun are accepted for another second or two.  listeners_ceased(): no others are.
+ */
+void listeners_finish(struct config *c, struct loop *loop);
+bool listeners_ceased(struct config *c);
 /*
  * worker_connections reached / free again.  What was accepted before a pause took hold waits for
  * the end of it.

@@ -65,6 +65,7 @@ renew_options(const struct listener *l, int fd)
 	int rc = listener_set_options(l, fd, &what);
 
 	if (rc == 0 && !is_unix(l)) {
+		(void)!sock_refuse_new(fd, false); /* it was not wanted for a while */
 		if (o.keepalive < 0)
 			rc = sock_keepalive(fd, false, 0, 0, 0);
 		if (rc == 0 && o.fastopen == 0)
@@ -95,6 +96,45 @@ listeners_commit(struct config *c)
 				commit_failed(l, "listen on", rc);
 		}
 		l->kept = l->fd_count;
+	}
+}
+
+static bool
+is_wanted(struct config *c, const struct addr *a)
+{
+	struct lbd_list *p, *tmp;
+
+	LBD_LIST_EACH(p, tmp, listeners_of(c)) {
+		const struct listener *l = LBD_LIST_ITEM(p, struct listener, link);
+
+		if (!is_unix(l) && addr_port(&l->addr) == addr_port(a))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A connection that is completed between the last accept and the close would be reset.  Not where
+ * the port is still wanted, at another address (a wildcard): who connects there is to be served at
+ * once, by whoever it is; nor where somebody else goes on listening at the same socket.
+ */
+void
+listeners_refuse_unwanted(struct config *c)
+{
+	for (struct inherited *p = inherit_next(NULL); p != NULL; p = inherit_next(p)) {
+		struct addr a;
+
+		if (p->kind != INHERIT_SOCKET || p->taken || inherit_is_left(p->name) ||
+			sock_local(p->fd, &a) < 0 || addr_family(&a) == AF_UNIX)
+			continue;
+		if (!is_wanted(c, &a)) {
+			/* handshakes that are done wait no longer for data */
+			(void)!sock_defer_accept(p->fd, 0);
+			(void)!sock_refuse_new(p->fd, true);
+		} else if (p->close_ms != 0) { /* by now */
+			(void)!sock_refuse_new(p->fd, false);
+			p->close_ms = 1;
+		}
 	}
 }
 

@@ -44,6 +44,12 @@ int sock_v6only(int fd, bool on) LBD_USE_RESULT;
 int sock_get_v6only(int fd, bool *on) LBD_USE_RESULT;
 int sock_fastopen(int fd, int queue) LBD_USE_RESULT;
 int sock_defer_accept(int fd, int seconds) LBD_USE_RESULT;
+/*
+ * A listening TCP socket answers no new handshake, or does again; those that have begun are
+ * finished.  For all who have it.
+ */
+int sock_refuse_new(int fd, bool on) LBD_USE_RESULT;
+bool sock_refuses_new(int fd);
 int sock_rcvbuf(int fd, int bytes) LBD_USE_RESULT;
 int sock_sndbuf(int fd, int bytes) LBD_USE_RESULT;
 /* close() then sends RST and forgets unsent data. */

@@ -5,6 +5,7 @@
  */
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/tcp.h>
 
 #include "core/os/sock.h"
@@ -87,6 +88,40 @@ int
 sock_defer_accept(int fd, int seconds)
 {
 	return set_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds);
+}
+
+/*
+ * A filter sees a segment from the TCP header on.  Connections inherit it, and lose nothing: what
+ * is dropped is a SYN without an ACK.
+ */
+int
+sock_refuse_new(int fd, bool on)
+{
+	static struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13), /* the flags */
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12), /* SYN, ACK */
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	static const int off;
+	struct sock_fprog program = { .len = LBD_ARRAY_LEN(code), .filter = code };
+
+	if (on)
+		return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0
+			? -errno : 0;
+	if (setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &off, sizeof(off)) < 0 && errno != ENOENT)
+		return -errno;
+	return 0;
+}
+
+bool
+sock_refuses_new(int fd)
+{
+	socklen_t n = 0;
+
+	/* the length counts instructions */
+	return getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &n) == 0 && n > 0;
 }
 
 int

@@ -162,7 +162,10 @@ change(void)
 	unsigned drained = master.generation;
 
 	listeners_commit(master.plan->config);
+	/* an address that was gone and is back: not those before shall accept there */
+	children_tell(&master.children, 0, CHANNEL_LOOK, "");
 	children_tell(&master.children, master.next, CHANNEL_SERVE, "");
+	listeners_refuse_unwanted(master.plan->config);
 	/* before the listeners that are gone, which may be more than a channel has room for */
 	succession_change(&master.children, master.next, master.plan->config);
 	inherit_commit(tell_gone);

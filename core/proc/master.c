@@ -206,6 +206,8 @@ time_to_wait(uint64_t now)
 	if (master.deadline_ms != 0)
 		due = LBD_MIN(due, master.deadline_ms);
 	due = LBD_MIN(due, generation_due());
+	if (master.state == RUNNING)
+		due = LBD_MIN(due, inherit_tick(now));
 	if (master.state <= RUNNING)
 		due = LBD_MIN(due, lookout_due());
 	due = LBD_MIN(due, reload_due());

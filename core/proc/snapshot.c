@@ -4,7 +4,7 @@
  * The master as a state: what is written before exec and read after it.
  *
  *	master    pid, version, program, generation, workers, retired, pid_file, ...
- *	listener  name, index, fd          one per socket
+ *	listener  name, index, close, fd   one per socket; close: it is kept until then (inherit.h)
  *	zone      name, fd                 one per group of servers
  *	handover  fd                       where the generation that serves receives connections
  *	handover  fd                       where the generation that serves gets connections
@@ -59,13 +59,15 @@ save_master(struct state *s, const struct reload_facts *facts)
 }
 
 static void
-save_socket(struct state *s, struct lbd_str name, unsigned index, int fd)
+save_socket(struct state *s, struct lbd_str name, unsigned index, int fd, uint64_t close_ms)
 {
 	if (fd < 0)
 		return;
 	state_begin(s, "listener");
 	state_str(s, "name", name);
 	state_num(s, "index", index);
+	if (close_ms != 0)
+		state_num(s, "close", close_ms);
 	state_fd(s, fd);
 }
 
@@ -85,7 +87,7 @@ save_inherited(struct state *s, bool taken)
 		if (p->taken && !taken)
 			continue;
 		if (p->kind == INHERIT_SOCKET)
-			save_socket(s, p->name, p->index, p->fd);
+			save_socket(s, p->name, p->index, p->fd, p->close_ms);
 		else
 			save_zone(s, p->name, p->fd);
 	}
@@ -100,7 +102,7 @@ save_listeners(struct state *s, struct config *c)
 		const struct listener *l = LBD_LIST_ITEM(p, struct listener, link);
 
 		for (unsigned i = 0; i < l->fd_count; i++)
-			save_socket(s, l->name, i, l->fds[i]);
+			save_socket(s, l->name, i, l->fds[i], 0);
 	}
 }
 
@@ -260,8 +262,10 @@ snapshot_sockets(struct state *s)
 	for (struct state_entry *e = NULL; (e = state_next(s, "listener", e)) != NULL;) {
 		uint64_t index = state_get_num(e, "index", 0);
 
-		if (state_get_fd(e) >= 0 && index <= CORE_WORKERS_MAX)
-			restore_fd(e, INHERIT_SOCKET, (unsigned)index);
+		if (state_get_fd(e) < 0 || index > CORE_WORKERS_MAX)
+			continue;
+		restore_fd(e, INHERIT_SOCKET, (unsigned)index);
+		inherit_latest()->close_ms = state_get_num(e, "close", 0);
 	}
 }
 

@@ -63,8 +63,7 @@ worker_abort(struct process *p)
 {
 	if (worker.state == ABORTING)
 		return;
-	if (worker.state == SERVING)
-		listeners_stop(p->plan->config, p->loop);
+	listeners_stop(p->plan->config, p->loop);
 	worker.state = ABORTING;
 	board_set_state(BOARD_ENDING);
 	close_all();
@@ -80,7 +79,7 @@ worker_leave(struct process *p)
 
 	if (p->role == ROLE_WORKER)
 		proc_title_set("lbd: worker process is shutting down");
-	listeners_stop(p->plan->config, p->loop);
+	listeners_finish(p->plan->config, p->loop);
 	upstreams_close_idle();
 	if (limit > 0)
 		timer_set(p->loop, &worker.limit, limit);
@@ -189,11 +188,13 @@ static void
 on_turned(struct process *p)
 {
 	tell_board();
-	if (worker.state == SERVING || !listeners_stopped(p->plan->config))
+	if (worker.state == SERVING || !listeners_ceased(p->plan->config))
 		return;
 	if (!worker.ceased)
 		channel_send(p->channel, CHANNEL_CEASED, "");
 	worker.ceased = true;
+	if (!listeners_stopped(p->plan->config))
+		return;
 	/* what was accepted when we were told to end came after the others were closed */
 	if (worker.state == ABORTING && !worker.late) {
 		worker.late = true;

@@ -8,7 +8,10 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
+use File::Temp;
+use IO::Socket::INET ();
 use Lbd;
+use POSIX ();
 use Test::More;
 
 my $main = "worker_processes 2;";
@@ -136,6 +139,45 @@ SKIP: {
 	like($lbd->log, qr/"ipv6only" of \[::\]:$port cannot be changed while it is in use/, 'the log says why');
 	is(text($lbd->port(0)), 'six', 'it goes on');
 }
+
+# --- handshakes that are not over when a listener is removed ---
+
+ok(wait_for(sub { $lbd->is_drained }), 'nobody is at it any more');
+$lbd->configure(site('going', $tcp[0], "$tcp[1] deferred", @unix));
+is($lbd->reload, 1, 'a listener that waits for data');
+my @quiet = map { connect_to($lbd->port(1)) // die "connect: $!" } 1 .. 8;
+$lbd->configure(site('stays', $tcp[0], @unix));
+is($lbd->reload, 1, 'is removed');
+is(text($lbd->port(0)), 'stays', 'the next generation serves');
+print $_ "GET / HTTP/1.0\r\nHost: a\r\n\r\n" for @quiet;
+my @got = map { local $/; my $t = readline $_; defined $t && $t =~ /\r\n\r\n(\w+) / ? $1 : 'nothing' } @quiet;
+is("@got", join(' ', ('going') x 8), 'those that had connected are served');
+ok(wait_for(sub { $lbd->is_drained }), 'by those that end then');
+ok(!connect_to($lbd->port(1)), 'and then nobody listens');
+close $_ for @quiet;
+
+# --- options that change under load ---
+
+my @options = ('deferred', 'backlog=7', 'rcvbuf=32k sndbuf=64k', 'fastopen=16', 'so_keepalive=off', 'reuseport', '');
+my $end = File::Temp::tempdir(CLEANUP => 1) . '/end';
+my @clients = map { my $id = $_; fork // die "fork: $!" or do {
+	my ($n, $bad) = (0, '');
+
+	until (-e $end || $bad) {
+		my $r = http_get($lbd->port(0), '/');
+		$bad = "request $n: $r->{status}" if $r->{status} != 200;
+		$n++;
+	}
+	spew("$end-$id", $bad || "good $n");
+	POSIX::_exit(0);
+} } 1 .. 2;
+for my $n (0 .. 2 * $#options) {
+	$lbd->configure(site("o$n", "$tcp[0] $options[$n % @options]", @unix));
+	is($lbd->reload, 1, "with \"$options[$n % @options]\"") or last;
+}
+spew($end, '');
+waitpid $_, 0 for @clients;
+like(slurp("$end-$_"), qr/^good [1-9]/, "client $_ has lost nothing") for 1, 2;
 
 # --- the number of workers ---
 
