@@ -247,7 +247,7 @@ static const struct lbd_directive directives[] = {
 	  .def = "32", .min = 1, .max = 65536,
 	  .syntax = "number", .help = "file reads in flight under epoll" },
 	{ .name = "io_uring_entries", .where = LBD_EVENTS, .type = LBD_T_CUSTOM, EVENTS(entries),
-	  .min_args = 1, .max_args = 2, .def = "4096", .set = set_entries,
+	  .min_args = 1, .max_args = 2, .def = "1024 cq=8192", .set = set_entries,
 	  .syntax = "number [cq=number]", .help = "queue sizes of a worker's ring" },
 	{ .name = "io_uring_buffers", .where = LBD_EVENTS, .type = LBD_T_CUSTOM, EVENTS(buffers),
 	  .min_args = 2, .max_args = 2, .def = "1024 16k", .set = set_buffers,

@@ -23,7 +23,8 @@
 #include "core/proc/process.h"
 #include "core/proc/signals.h"
 
-enum { LOG_STOP_MS = 2000, RING_TRIES = 40, RING_TRIES_WANTED = 200, RING_PAUSE_MS = 50 };
+enum { LOG_STOP_MS = 2000, RING_TRIES = 40, RING_TRIES_WANTED = 200, RING_PAUSE_MS = 50,
+	CONTROL_ENTRIES = 256 };
 
 void
 process_init(struct process *p, enum process_role role, const struct plan *plan, unsigned slot,
@@ -109,6 +110,10 @@ process_open(struct process *p)
 	const char *why = NULL;
 	int rc;
 
+	if (p->role == ROLE_CONTROL) { /* no traffic: locked memory is better left to workers */
+		conf.entries = LBD_MIN(conf.entries, (uint32_t)CONTROL_ENTRIES);
+		conf.cq_entries = 0;
+	}
 	rc = open_loop(p, &conf, &why);
 	if (rc < 0 && p->plan->events->use == ENGINE_ANY) {
 		/* the master could, this process cannot: fewer rights, other limits */

@@ -71,7 +71,7 @@ my @table = (
 	['debug_connection', 'E', '', 'list', ['127.0.0.1', 'unix:']],
 	['stall_threshold', 'E', '1000ms', 'time', ['1s']],
 	['worker_aio_requests', 'E', '32', 'number', ['64'], ['0', qr/is 0; allowed are 1 to/]],
-	['io_uring_entries', 'E', '4096', 'number', ['1024', '1024 cq=4096'], ['1000', qr/powers of two/]],
+	['io_uring_entries', 'E', '1024 cq=8192', 'number', ['1024', '1024 cq=4096'], ['1000', qr/powers of two/]],
 	['io_uring_buffers', 'E', '1024 16k', '', ['1024 4k'], ['1024', qr/takes 2 arguments, 1 given/],
 		['x 4k', qr/"x" is not a number/], ['8 x', qr/"x" is not a size/], ['8 2m', qr/allowed are 1k to 1m/]],
 	['io_uring_sqpoll', 'E', 'off', '', ['off', 'on idle=1s cpu=0'], ['on idel=1s', qr/unknown parameter "idel=1s"/]],
