@@ -3,9 +3,9 @@
 /*
  * What choosing a server costs, by method and size of the group: run by contrib/bench/picks.
  *
- * A pick here is init, next, the marks and done, as a request makes them, in shared memory as lbd has
- * it; the modules are those of the build.  The least of several runs counts: others of the machine
- * only ever make it longer.
+ * A pick here is init, next, the marks and done, as a request makes them, in shared memory as lbd
+ * has it; the modules are those of the build.  The least of several runs counts: others of the
+ * machine only ever make it longer.
  */
 
 #include "t/10-unit/net/balance_test.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Names that are asked for: one question for all who want to know, its end while it is under way, want of
- * memory at every place.  What name servers may say is in t/50-http/resolve.t.
+ * Names that are asked for: one question for all who want to know, its end while it is under way,
+ * want of memory at every place.  What name servers may say is in t/50-http/resolve.t.
  */
 
 #include "t/10-unit/net/net_test.h"
@@ -27,7 +27,8 @@ serve(void)
 
 	while ((n = recvfrom(server, m, sizeof(m) - 16, MSG_DONTWAIT, (struct sockaddr *)&from,
 		&n_from)) > 17) {
-		static const uint8_t record[] = { 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 10, 0, 0 };
+		static const uint8_t record[] = { 0xc0, 12, 0, 1, 0, 1, 0, 0,
+						  0,    0,  0, 4, 10, 0, 0 };
 
 		asked++;
 		if (last_byte == 255)
@@ -98,7 +99,8 @@ asks_once(void)
 	struct dns_watch a, b, c;
 
 	begin();
-	ok(dns_watch(&a, &conf, LBD_STR("a.test"), DNS_A, on_told), "somebody wants to know a name");
+	ok(dns_watch(&a, &conf, LBD_STR("a.test"), DNS_A, on_told),
+	   "somebody wants to know a name");
 	ok(dns_watch(&b, &conf, LBD_STR("A.test."), DNS_A, on_told), "somebody else, too");
 	ok(a.host == b.host, "it is the same");
 	ok(!dns_watch(&c, &conf, LBD_STR("a..test"), DNS_A, on_told), "what is no name is refused");
