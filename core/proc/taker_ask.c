@@ -190,13 +190,18 @@ struct state *
 taker_ask(struct transfer *t, pid_t *from, const char *path, uint64_t ready_ms, char *err,
 	size_t errsize)
 {
+	struct state *s;
 	int rc;
 
 	if (connect_to(path, t, from, err, errsize) < 0)
 		return NULL;
 	rc = say_hello(t, ready_ms);
-	if (rc == 0)
-		return receive_state(t, err, errsize);
-	snprintf(err, errsize, "could not ask: %s", strerror(-rc));
-	return NULL;
+	if (rc < 0) {
+		snprintf(err, errsize, "could not ask: %s", strerror(-rc));
+		return NULL;
+	}
+	s = receive_state(t, err, errsize);
+	if (s == NULL)
+		transfer_refuse(t, err);
+	return s;
 }

@@ -278,6 +278,27 @@ SKIP: {
 	}
 }
 
+# an ordinary user's; as it happens, with more sockets than the other one may open
+SKIP: {
+	skip 'needs root', 6 if !is_root();
+	my $bin = File::Temp::tempdir(CLEANUP => 1);
+	my $own = Lbd->new(as => nobody(), conf => site('own', join ' ', map { "listen 127.0.0.1:%%PORT_$_%%;" } 1 .. 60));
+	my $old = take_over($own);
+
+	is(ended($old), 0, 'an ordinary user takes over');
+	chmod 0755, $bin;
+	spew("$bin/lbd", "#!/bin/sh\nulimit -n 50\nexec " . lbd_program() . " \"\$@\"\n");
+	chmod 0755, "$bin/lbd";
+	($code, $out) = taker_code(bless({ %$own, program => "$bin/lbd" }, 'Lbd::Takeover::Process'));
+	is($code, 1, 'one that may have few descriptors fails');
+	like($out, qr/it has more sockets than this process may open files; not started/, 'and says so');
+	ok($own->wait_log(qr/takeover by process \d+ failed, .*: it has more sockets than/), 'to both');
+	($code, $out) = taker_code(bless({ %$own, as => undef }, 'Lbd::Takeover::Process'));
+	like("$code$out", qr/^1.*it is run by user \d+; take over as that user; not started/s, 'root does not trust what others share');
+	like(http_get($own->port, '/')->{body}, qr/^own /, 'it serves on');
+	$own->stop;
+}
+
 # --- what answers is no lbd ---
 
 my $fake = "$gate/fake.sock";
