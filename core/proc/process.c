@@ -280,6 +280,9 @@ process_ready(struct process *p)
 	if (p->role != ROLE_SINGLE && p->plan->core->daemon)
 		(void)!proc_null_stdio(!p->plan->log_on_stderr);
 	channel_send(p->channel, CHANNEL_READY, loop_engine(p->loop));
+	/* what a start was to live with is over */
+	if (n == NULL)
+		fail_alloc_at(0);
 	if (n != NULL && p->role != ROLE_CONTROL && !fail_alloc_set(lbd_str_c(n)))
 		lbd_log(lbd_log_process(), LBD_LOG_WARN, 0, "LBD_FAIL_ALLOC is neither N nor N+");
 }
