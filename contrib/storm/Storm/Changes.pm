@@ -71,7 +71,7 @@ sub site {
 worker_processes $now->{workers};
 worker_generations_max off;
 load_module $self->{modules}/hello.so;
-events { %%USE%% worker_connections 8192; }
+events { %%USE%% worker_connections $self->{'worker-connections'}; }
 http {
 	log_format storm "\$status \$request_uri";
 	access_log logs/access.log storm;
