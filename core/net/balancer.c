@@ -166,6 +166,8 @@ lbd_upstream_server(const struct lbd_upstream *up, unsigned i)
 	return &group_of(up)->servers[i]->pub;
 }
 
+_Static_assert((int)LBD_WEIGHT_ONE == (int)SERVER_WEIGHT_UNIT, "weights are the same for modules");
+
 uint32_t
 lbd_server_weight(const struct lbd_upstream *up, const struct lbd_server *s)
 {
