@@ -166,8 +166,6 @@ lbd_upstream_server(const struct lbd_upstream *up, unsigned i)
 	return &group_of(up)->servers[i]->pub;
 }
 
-_Static_assert((int)LBD_WEIGHT_ONE == (int)SERVER_WEIGHT_UNIT, "weights are the same for modules");
-
 uint32_t
 lbd_server_weight(const struct lbd_upstream *up, const struct lbd_server *s)
 {
@@ -199,6 +197,7 @@ lbd_upstream_share(const struct lbd_upstream *up, uint64_t w)
 	const uint64_t *end = up->private->shares;
 	unsigned low = 0, high = up->private->primaries - 1;
 
+	lbd_assert(w < lbd_upstream_shares(up));
 	while (low < high) {
 		unsigned middle = low + (high - low) / 2;
 
