@@ -33,6 +33,8 @@
 #include "core/os/clock.h"
 
 enum {
+	LARGE = 32,       /* servers: to look at fewer costs less */
+	ROOM = 1024,      /* leaves at least where servers come and go */
 	NUMBER_BITS = 24, /* of a node: the winner's index and 1; the rest is a version */
 	LEAVES_MAX = 1 << 23,
 	FRONTIER_MAX = 24 * (LBD_PROPOSALS_MAX + 1),
@@ -62,7 +64,8 @@ struct lbd_ranking {
 	_Atomic uint64_t *due;               /* by index */
 	uint32_t capacity, leaves;           /* powers of two; leaves 0: not begun */
 	struct server **server;              /* owned, of this process, by index; NULL: nobody */
-	bool complete;                       /* all primaries take part */
+	bool known;                          /* this process has looked at the group */
+	bool in_use;                         /* the group is large, and all primaries take part */
 };
 
 /* Where a choice is: nodes whose winners were not proposed yet, none below another. */
@@ -241,9 +244,9 @@ lbd_ranking_propose(struct lbd_ranking *r, struct lbd_pick *p, unsigned nth)
 	unsigned stale;
 
 	(void)p;
-	if (r->leaves == 0)
+	if (!r->known)
 		lbd_ranking_renew(r);
-	if (!r->complete || (nth > 0 && (walk.of != r || walk.nth + 1 != nth)))
+	if (!r->in_use || (nth > 0 && (walk.of != r || walk.nth + 1 != nth)))
 		return NULL;
 	s = nth == 0 ? walk_begin(r) : walk_next(r);
 	walk.nth = nth;
@@ -286,7 +289,7 @@ lbd_ranking_begin(struct lbd_ranking *r, const struct lbd_server *s)
 	uint64_t step = ROUND / LBD_MAX(weight, 1u);
 	uint64_t time = load(&r->shared->time), old, turn;
 
-	if (s->backup || s->index >= r->leaves)
+	if (!r->in_use || s->backup || s->index >= r->leaves)
 		return;
 	old = load(&r->due[s->index]);
 	do {
@@ -300,19 +303,26 @@ lbd_ranking_begin(struct lbd_ranking *r, const struct lbd_server *s)
 void
 lbd_ranking_changed(struct lbd_ranking *r, const struct lbd_server *s)
 {
-	if (!s->backup && s->index < r->leaves)
+	if (r->in_use && !s->backup && s->index < r->leaves)
 		play_up(r, s->index);
 }
 
 /* --- beginning --- */
+
+static bool
+is_changing(const struct lbd_ranking *r)
+{
+	return r->up->private->definition != 0;
+}
 
 /* As many leaves as there are indexes, and some for those to come.  False without memory. */
 static bool
 begin(struct lbd_ranking *r)
 {
 	uint32_t bound = lbd_upstream_bound(r->up), leaves = 2, none = 0;
+	uint32_t want = is_changing(r) ? LBD_MAX(4 * bound, (uint32_t)ROOM) : bound + bound / 8;
 
-	while (leaves < bound + bound / 8 && leaves < r->capacity)
+	while (leaves < want && leaves < r->capacity)
 		leaves *= 2;
 	if (!atomic_compare_exchange_strong(&r->shared->leaves, &none, leaves))
 		leaves = none; /* another process has begun */
@@ -327,10 +337,10 @@ lbd_ranking_renew(struct lbd_ranking *r)
 	unsigned n = lbd_upstream_primaries(r->up), i;
 	uint32_t k;
 
-	r->complete = false;
-	if (r->leaves == 0 && !begin(r))
+	r->known = true;
+	r->in_use = n >= LARGE && (r->leaves > 0 || begin(r));
+	if (!r->in_use)
 		return;
-	r->complete = true;
 	memset(r->server, 0, r->leaves * sizeof(*r->server));
 	for (i = 0; i < n; i++) {
 		struct server *s = r->up->servers[i];
@@ -338,7 +348,7 @@ lbd_ranking_renew(struct lbd_ranking *r)
 		if (s->pub.index < r->leaves)
 			r->server[s->pub.index] = s;
 		else
-			r->complete = false;
+			r->in_use = false;
 	}
 	for (k = 2 * r->leaves - 1; k > 0; k--)
 		(void)play_at(r, k, 0);
@@ -354,6 +364,12 @@ ranking_free(void *arg)
 	r->leaves = 0;
 }
 
+bool
+lbd_ranking_pays(const struct lbd_upstream *up)
+{
+	return lbd_upstream_primaries(up) >= LARGE || up->private->definition != 0;
+}
+
 struct lbd_ranking *
 lbd_ranking_create(struct lbd_conf *cf, struct lbd_upstream *up,
 		   const struct lbd_ranking_rules *rules)
@@ -362,6 +378,8 @@ lbd_ranking_create(struct lbd_conf *cf, struct lbd_upstream *up,
 	struct lbd_ranking *r = lbd_pool_zalloc(pool, sizeof(*r));
 	uint32_t capacity = 64, n = lbd_upstream_primaries(up);
 
+	if (up->private->definition != 0)
+		n = LBD_MAX(n, (uint32_t)4 * ROOM); /* what nobody touches costs nothing */
 	/* indexes will be places in shared memory, where later generations have servers, too */
 	while (capacity / 4 < n && capacity < LEAVES_MAX)
 		capacity *= 2;

@@ -13,8 +13,6 @@
 #include <lbd/balancer.h>
 #include <lbd/module.h>
 
-enum { LARGE = 32 }; /* from here on, looking at each server costs more than keeping an order */
-
 static uint64_t
 in_flight(const struct lbd_server *s)
 {
@@ -109,7 +107,7 @@ leastconn_init(struct lbd_conf *cf, struct lbd_upstream *up)
 {
 	struct lbd_ranking *r;
 
-	if (lbd_upstream_primaries(up) < LARGE)
+	if (!lbd_ranking_pays(up))
 		return 0;
 	r = lbd_ranking_create(cf, up, &rules);
 	lbd_balancer_set_data(up, r);

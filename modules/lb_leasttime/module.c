@@ -17,7 +17,7 @@
 
 extern struct lbd_module lbd_module;
 
-enum { LARGE = 32, PROBE_EVERY = 100 };
+enum { PROBE_EVERY = 100 };
 
 struct leasttime_conf {
 	bool last_byte; /* else the head */
@@ -178,7 +178,7 @@ leasttime_init(struct lbd_conf *cf, struct lbd_upstream *up)
 		return lbd_conf_error(cf, 0, "out of memory");
 	g->conf = lbd_upstream_conf(up, &lbd_module);
 	lbd_balancer_set_data(up, g);
-	if (lbd_upstream_primaries(up) < LARGE)
+	if (!lbd_ranking_pays(up))
 		return 0;
 	g->ranking = lbd_ranking_create(cf, up, &rules);
 	return g->ranking == NULL ? -1 : 0;

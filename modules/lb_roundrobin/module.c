@@ -30,7 +30,8 @@ struct roundrobin {
 	struct lbd_ranking *ranking;
 	_Atomic(uint64_t) *turn; /* shared by all workers */
 	uint32_t stride;         /* has no divisor in common with the number of primaries */
-	bool even;               /* all of one weight */
+	bool large;              /* else pick() looks at all */
+	bool even;               /* large, and all of one weight */
 };
 
 static int64_t
@@ -116,7 +117,7 @@ survey(const struct lbd_upstream *up, struct roundrobin *g)
 {
 	uint32_t n = lbd_upstream_primaries(up), first, i;
 
-	g->even = true;
+	g->even = g->large = n >= LARGE;
 	g->stride = n > 2 ? (uint32_t)((uint64_t)n * 618 / 1000) : 1; /* the golden ratio */
 	while (g->stride > 1 && common_divisor(n, g->stride) != 1)
 		g->stride--;
@@ -147,7 +148,7 @@ roundrobin_propose(struct lbd_upstream *up, struct lbd_pick *p, unsigned nth)
 {
 	struct roundrobin *g = lbd_balancer_data(up);
 
-	if (g == NULL)
+	if (g == NULL || !g->large)
 		return NULL;
 	return g->even ? next_turn(up, g) : lbd_ranking_propose(g->ranking, p, nth);
 }
@@ -179,7 +180,7 @@ roundrobin_init(struct lbd_conf *cf, struct lbd_upstream *up)
 {
 	struct roundrobin *g;
 
-	if (lbd_upstream_primaries(up) < LARGE)
+	if (!lbd_ranking_pays(up))
 		return 0;
 	g = lbd_pool_zalloc(lbd_conf_pool(cf), sizeof(*g));
 	if (g == NULL)

@@ -195,6 +195,11 @@ struct lbd_ranking_rules {
 		const struct lbd_server *b);
 };
 
+/*
+ * In init(): the group is large enough, or may become so, that a ranking costs less than a look at
+ * each server.  While it is not, lbd_ranking_propose() has nothing to propose.
+ */
+LBD_API bool lbd_ranking_pays(const struct lbd_upstream *up);
 /* In init().  rules is borrowed.  NULL after an error. */
 LBD_API struct lbd_ranking *lbd_ranking_create(struct lbd_conf *cf, struct lbd_upstream *up,
 	const struct lbd_ranking_rules *rules);

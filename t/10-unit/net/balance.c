@@ -349,6 +349,48 @@ each_is_tried_once(const char *method, unsigned n)
 	config_destroy(&c);
 }
 
+/* --- sets that change --- */
+
+static const char *
+third_heavy(unsigned i)
+{
+	return i % 3 == 0 ? "weight=3" : "";
+}
+
+/* The group grows from a few to many and shrinks again; all the time each has its share. */
+static void
+follows_changes(const char *method, const char *(*more)(unsigned i))
+{
+	static const unsigned sizes[] = { 3, 40, 300, 31, 200, 1, 100 };
+	struct config *c = group_of(method, 300, more);
+	unsigned k, i;
+
+	for (k = 0; k < LBD_ARRAY_LEN(sizes); k++) {
+		unsigned n = sizes[k], weights = 0, off = 0;
+
+		used->private->primaries = used->n = n;
+		used->private->single = n == 1;
+		balancer_changed(used);
+		for (i = 0; i < n; i++)
+			weights += used->servers[i]->pub.weight;
+		for (i = 0; i < 2 * weights; i++) /* what was before wears off */
+			(void)pick_once(NULL);
+		for (i = 0; i < 300; i++)
+			atomic_store(&state(i)->requests, 0);
+		for (i = 0; i < 10 * weights; i++)
+			(void)pick_once(NULL);
+		for (i = 0; i < n; i++)
+			off += llabs((long long)state(i)->requests -
+				     10 * used->servers[i]->pub.weight) > 3;
+		is_int(off, 0, "%sfrom then on %u servers: each has its share", method, n);
+		for (off = 0; i < 300; i++)
+			off += state(i)->requests > 0;
+		is_int(off, 0, "%sand nobody else", method);
+	}
+	used->private->primaries = used->n = 300;
+	config_destroy(&c);
+}
+
 int
 main(void)
 {
@@ -371,6 +413,10 @@ main(void)
 				one_that_fails_is_left_out(methods[m], n);
 		}
 	}
+	follows_changes("", NULL);
+	follows_changes("", third_heavy);
+	follows_changes("least_conn;", NULL);
+	follows_changes("least_conn;", third_heavy);
 	shares_are_exact_over_processes(3);
 	shares_are_exact_over_processes(100);
 	least_conn_over_processes(3);
