@@ -163,7 +163,11 @@ find_twins(struct ring *r, struct lbd_pool *pool, const struct lbd_upstream *up,
 uint64_t
 ring_size(const struct lbd_upstream *up)
 {
-	return lbd_upstream_shares(up) * POINTS_PER_WEIGHT;
+	uint64_t weights = 0;
+
+	for (unsigned i = 0; i < lbd_upstream_primaries(up); i++)
+		weights += lbd_upstream_server(up, i)->weight;
+	return weights * POINTS_PER_WEIGHT;
 }
 
 bool

@@ -7,6 +7,8 @@
 
 #include "balance_test.h"
 
+#include "core/base/fail.h"
+
 enum { KEYS = 10000 };
 
 static struct client client;
@@ -379,9 +381,57 @@ explains_mistakes(void)
 		  "two methods");
 }
 
+/* --- memory --- */
+
+/* Every allocation fails once, until all of it succeeds: while reading, then while serving. */
+static void
+survives_want_of_memory(const char *method)
+{
+	static const struct config_loader quiet = { .builtin = builtin };
+	char text[40 * 32 + 200];
+	size_t at = (size_t)snprintf(text, sizeof(text), "http { upstream u { %s", method);
+	bool whole = false;
+	struct config *c;
+	unsigned i, n, lost = 0;
+
+	for (i = 0; i < 40; i++)
+		at += (size_t)snprintf(text + at, sizeof(text) - at,
+				       "server 10.0.0.%u weight=%u;", i, 1 + i % 2);
+	(void)snprintf(text + at, sizeof(text) - at, "} use u; }");
+	for (n = 1; !whole && n < 2000; n++) {
+		fail_alloc_at(n);
+		c = load_text(text, &quiet);
+		whole = c != NULL && config_errors(c) == 0 && upstreams_share(c) == 0 &&
+			upstreams_start(c, NULL) == 0 && fail_alloc_failed() == 0;
+		fail_alloc_at(0);
+		if (!whole)
+			config_destroy(&c);
+	}
+	ok(whole, "%s loads when memory lasts, after %u failures", method, n - 2);
+	for (n = 1; n < 12; n++) {
+		fail_alloc_at(n);
+		balancer_changed(used);
+		fail_alloc_at(0);
+		for (i = 0; i < 20; i++)
+			lost += pick_once(with_key(i)) < 0;
+	}
+	balancer_changed(used);
+	for (i = 0; i < 20; i++)
+		lost += pick_once(with_key(i)) < 0;
+	is_int(lost, 0, "%s serves whatever fails when servers change", method);
+	config_destroy(&c);
+}
+
 int
 main(void)
 {
+	static const char *const all[] = { "",
+					   "least_conn;",
+					   "ip_hash;",
+					   "hash $key;",
+					   "hash $key consistent;",
+					   "random two;",
+					   "least_time header;" };
 	static const unsigned sizes[] = { 2, 3, 10, 1000 };
 
 	balance_begin();
@@ -401,6 +451,9 @@ main(void)
 	respects_limits();
 	follows_changes();
 	explains_mistakes();
+	client.addr = LBD_STR("unix:");
+	for (unsigned i = 0; i < LBD_ARRAY_LEN(all); i++)
+		survives_want_of_memory(all[i]);
 	lbd_pool_destroy(&pool);
 	return done_testing();
 }
