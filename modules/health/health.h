@@ -29,7 +29,7 @@ enum {
 	MATCH_BODY_MAX = 256 * 1024,  /* of an answer's body, looked at */
 	HEAD_MAX = 16 * 1024,
 	BODY_READ_MAX = 64 * 1024,    /* a body nobody looks at is read to its end up to that */
-	RUNNING_MAX = 256,            /* checks at once */
+	RUNNING_MAX = 1000,           /* checks at once: those that hang must not hold up others */
 	SYNC_MS = 500,                /* how soon other servers are noticed */
 	LATE_MS = 500,                /* a timer later than that was held up here */
 	QUICK_MS = 1000,              /* servers that wait for their first check get it within */

@@ -24,6 +24,8 @@ struct group {
 	struct lbd_upstream *upstream; /* borrowed */
 	uint64_t version;
 	struct lbd_list targets;       /* owned, by link */
+	const struct check **checks;   /* owned */
+	unsigned check_count;
 	struct target **by_index;      /* owned: of n */
 	uint32_t n;
 	bool partial;                  /* memory was short: look again */
@@ -347,8 +349,8 @@ target_create(struct group *g, struct lbd_server *s)
 	t->server = s;
 	lbd_list_add_tail(&g->targets, &t->link);
 	g->by_index[s->index] = t;
-	for (const struct check *c = health_checks(); c != NULL; c = c->next) {
-		if (is_of(c, g) && !watch_create(t, c)) {
+	for (unsigned i = 0; i < g->check_count; i++) {
+		if (!watch_create(t, g->checks[i])) {
 			target_destroy(g, t);
 			return NULL;
 		}
@@ -440,35 +442,50 @@ on_sync(void *arg)
 	lbd_timer_set(all.sync, SYNC_MS);
 }
 
-/* What keeps connections needs room for one to each server, for each such check. */
-static void
-keep_connections(void)
+/* The group of a check, made if there is none.  NULL without memory. */
+static struct group *
+group_get(const struct check *c)
 {
-	for (const struct check *c = health_checks(); c != NULL; c = c->next) {
-		if (c->keepalive > 0)
-			lbd_health_keep(c->upstream, 8, c->keepalive,
-				LBD_MAX(c->keepalive, c->interval * 2));
-	}
+	struct group *g = group_of(c);
+
+	if (g != NULL)
+		return g;
+	g = calloc(1, sizeof(*g));
+	if (g == NULL)
+		return NULL;
+	lbd_list_init(&g->targets);
+	g->upstream = c->upstream;
+	g->partial = true;
+	g->next = all.groups;
+	all.groups = g;
+	return g;
+}
+
+/* What keeps connections needs room for one to each server, for each such check. */
+static bool
+group_add(struct group *g, const struct check *c)
+{
+	const struct check **v = realloc(g->checks, (g->check_count + 1) * sizeof(*v));
+
+	if (v == NULL)
+		return false;
+	g->checks = v;
+	v[g->check_count++] = c;
+	if (c->keepalive > 0)
+		lbd_health_keep(g->upstream, g->check_count, c->keepalive,
+			LBD_MAX(c->keepalive, c->interval * 2));
+	return true;
 }
 
 int
 schedule_start(void)
 {
 	lbd_list_init(&all.waiting);
-	keep_connections();
 	for (const struct check *c = health_checks(); c != NULL; c = c->next) {
-		struct group *g = group_of(c);
+		struct group *g = group_get(c);
 
-		if (g != NULL)
-			continue;
-		g = calloc(1, sizeof(*g));
-		if (g == NULL)
+		if (g == NULL || !group_add(g, c))
 			return -ENOMEM;
-		lbd_list_init(&g->targets);
-		g->upstream = c->upstream;
-		g->partial = true;
-		g->next = all.groups;
-		all.groups = g;
 	}
 	if (all.groups == NULL)
 		return 0;
@@ -492,6 +509,7 @@ schedule_stop(void)
 			target_destroy(g, LBD_LIST_ITEM(l, struct target, link));
 		all.groups = g->next;
 		free(g->by_index);
+		free(g->checks);
 		free(g);
 	}
 }
