@@ -24,6 +24,7 @@ enum { BELIEVED_AFTER = 3, RETRY_MS = 1000, LOGGED_MAX = 8 };
 struct group_work {
 	struct lbd_upstream *up;
 	struct members now;         /* as published, those that leave at the end */
+	uint64_t version;           /* of that; another one has published when it is not this */
 	uint64_t *leaves;           /* owned: for each, loop time when it goes; 0: it stays */
 	struct deferred later;
 	struct timer timer;
@@ -208,7 +209,8 @@ republish(struct group_work *w, struct member_list *all, uint64_t *leaves, uint3
 	struct members m;
 	int rc;
 
-	if (is_same(all, &w->now)) {
+	/* a generation that is about to end may have said something else meanwhile */
+	if (is_same(all, &w->now) && set_version(w->up->private->set) == w->version) {
 		memcpy(w->leaves, leaves, w->now.n * sizeof(*leaves));
 		return 0;
 	}
@@ -220,6 +222,7 @@ republish(struct group_work *w, struct member_list *all, uint64_t *leaves, uint3
 		members_free(&m);
 		return rc;
 	}
+	w->version = set_version(w->up->private->set);
 	log_changes(w, all, leaves, bound);
 	members_free(&w->now);
 	w->now = m;
@@ -315,6 +318,7 @@ take_over(struct group_work *w)
 
 	if (rc < 0)
 		return rc;
+	w->version = w->now.version;
 	w->leaves = base_zalloc((w->now.n + 1) * sizeof(*w->leaves));
 	if (w->leaves == NULL)
 		return -ENOMEM;

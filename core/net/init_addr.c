@@ -162,7 +162,9 @@ init_addr_save(const struct lbd_upstream *up, const struct members *m)
 	for (unsigned i = 0; i < m->n; i++) {
 		const struct member *v = &m->v[i];
 
-		if (v->addr.len == 0 || v->source.n == 0 || v->flags & MEMBER_DRAIN)
+		/* a file of servers is there itself */
+		if (v->addr.len == 0 || v->source.n == 0 || v->flags & MEMBER_DRAIN ||
+			lbd_str_starts(v->source, LBD_STR("file ")))
 			continue;
 		(void)addr_format(&v->addr, true, text, sizeof(text));
 		n += (size_t)snprintf(p + n, room - n, "%u %u %s %.*s\n", v->weight, v->flags, text,
@@ -214,7 +216,6 @@ find_last(struct feed *s, struct member_list *out)
 	bool good = true;
 	size_t n;
 
-	/* a file of servers is there itself */
 	if (s->kind == FEED_FILE || !file_path(path, s->up) ||
 		file_read(path, FILE_BYTES_MAX, &data, &n) < 0)
 		return true;

@@ -81,7 +81,9 @@ server_known(const struct lbd_upstream *up, const struct member *m)
 
 	if (s != NULL && is_server(s, m))
 		return s;
-	for (s = g->gone; s != NULL; s = s->next_gone)
+	if (m->slot >= g->gone_room)
+		return NULL;
+	for (s = g->gone[m->slot]; s != NULL; s = s->next_gone)
 		if (is_server(s, m))
 			return s;
 	return NULL;
@@ -126,11 +128,11 @@ is_over(const struct server *s, uint64_t now)
 		(s->row == NULL || atomic_load_explicit(s->row, memory_order_relaxed) == 0);
 }
 
+/* Those of one place that have nothing under way any more, or have come back. */
 static void
-sweep(struct upstream_private *g, bool all)
+sweep_place(struct server **link, bool all, uint64_t now)
 {
-	struct server **link = &g->gone, *s;
-	uint64_t now = clock_ms();
+	struct server *s;
 
 	while ((s = *link) != NULL) {
 		if (s->gone && !all && !is_over(s, now)) {
@@ -145,13 +147,40 @@ sweep(struct upstream_private *g, bool all)
 }
 
 static void
+sweep(struct upstream_private *g, bool all)
+{
+	uint64_t now = clock_ms();
+
+	for (unsigned i = 0; i < g->gone_room; i++)
+		if (g->gone[i] != NULL)
+			sweep_place(&g->gone[i], all, now);
+}
+
+static void
 server_leave(struct upstream_private *g, struct server *s)
 {
 	s->gone = true;
 	s->gone_ms = clock_ms();
-	s->next_gone = g->gone;
-	g->gone = s;
+	s->next_gone = g->gone[s->pub.index];
+	g->gone[s->pub.index] = s;
 	idle_drop_server(s);
+}
+
+/* Room for all who are there now.  False without memory. */
+static bool
+make_gone_room(struct upstream_private *g, unsigned bound)
+{
+	struct server **v;
+
+	if (bound <= g->gone_room)
+		return true;
+	v = base_realloc(g->gone, bound * sizeof(struct server *));
+	if (v == NULL)
+		return false;
+	memset(v + g->gone_room, 0, (bound - g->gone_room) * sizeof(struct server *));
+	g->gone = v;
+	g->gone_room = bound;
+	return true;
 }
 
 /* --- all of them --- */
@@ -253,7 +282,8 @@ members_use(struct lbd_upstream *up, const struct members *m)
 	struct remake r = { .list = NULL };
 	struct server **sorted = base_malloc((m->n + 1) * sizeof(struct server *));
 
-	if (sorted == NULL || !know_first(up) || !remake(&r, up, m)) {
+	if (sorted == NULL || !know_first(up) || !make_gone_room(up->private, up->bound) ||
+		!remake(&r, up, m)) {
 		remake_undo(&r, up, m);
 		free(sorted);
 		return -ENOMEM;
@@ -293,7 +323,9 @@ members_end(struct upstream_private *g)
 	sweep(g, true);
 	free(g->list);
 	free(g->by_index);
-	g->list = g->by_index = NULL;
+	free(g->gone);
+	g->list = g->by_index = g->gone = NULL;
+	g->gone_room = 0;
 	g->up->servers = NULL;
 	g->up->n = 0;
 }

@@ -186,7 +186,8 @@ struct upstream_private {
 	uint64_t version;              /* of the set that up->servers is made of */
 	struct server **list;          /* owned: up->servers of the latest refresh */
 	struct server **by_index;      /* owned: up->bound of them, NULL where there is none */
-	struct server *gone;           /* owned: have left, but something is under way */
+	struct server **gone;          /* owned: by place, linked: have left, but may be in use */
+	unsigned gone_room;
 
 	/* While serving. */
 	struct budget *budget;         /* NULL: none */

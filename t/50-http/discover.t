@@ -163,4 +163,21 @@ $lbd->start;
 is(who('app', 2), '127.0.0.2', 'which begins with it');
 $lbd->stop;
 
+# --- without a master ---
+
+save(qq{["127.0.0.2:$p"]});
+my $single = Lbd->new(single => 1, conf => <<EOT);
+master_process off;
+http {
+	add_header X-Up \$upstream_addr always;
+	upstream list { discover file $dir/list.json; discover_policy remove_delay=0; }
+	server { listen 127.0.0.1:%%PORT_0%%; location / { proxy_pass http://list; } }
+}
+EOT
+$lbd = $single;
+becomes(list => '127.0.0.2', 'the only process reads a file');
+save(qq{["127.0.0.3:$p"]});
+becomes(list => '127.0.0.3', 'and sees it change');
+$single->stop;
+
 done_testing;
