@@ -24,6 +24,7 @@ enum { BELIEVED_AFTER = 3, RETRY_MS = 1000, LOGGED_MAX = 8 };
 struct group_work {
 	struct lbd_upstream *up;
 	struct members now;         /* as published, those that leave at the end */
+	bool changed;               /* some feed has brought others than are in there */
 	uint64_t version;           /* of that; another one has published when it is not this */
 	uint64_t *leaves;           /* owned: for each, loop time when it goes; 0: it stays */
 	struct deferred later;
@@ -84,6 +85,7 @@ hear(struct feed *s)
 		if (members_copy(l.v, l.n, &m) == 0) {
 			members_free(&s->last);
 			s->last = m;
+			s->up->private->work->changed = true;
 		} else {
 			news = FEED_FAILS;
 		}
@@ -257,6 +259,18 @@ update(struct group_work *w, uint64_t now)
 	return rc;
 }
 
+/* Something is to be said, or the time of somebody who leaves has come. */
+static bool
+is_due(const struct group_work *w, uint64_t now)
+{
+	if (w->changed || w->leaves == NULL || set_version(w->up->private->set) != w->version)
+		return true;
+	for (unsigned i = 0; i < w->now.n; i++)
+		if (w->leaves[i] != 0 && w->leaves[i] <= now)
+			return true;
+	return false;
+}
+
 static void
 look(struct group_work *w)
 {
@@ -271,10 +285,12 @@ look(struct group_work *w)
 		if (s->heard && !hear(s))
 			again = true;
 	}
-	if (w->leaves == NULL)
-		w->leaves = base_zalloc((w->now.n + 1) * sizeof(*w->leaves));
-	if (update(w, now) < 0)
-		again = true;
+	if (is_due(w, now)) {
+		if (w->leaves == NULL)
+			w->leaves = base_zalloc((w->now.n + 1) * sizeof(*w->leaves));
+		w->changed = update(w, now) < 0;
+		again = again || w->changed;
+	}
 	if (w->leaves != NULL)
 		schedule_leaving(w, now);
 	if (again)
@@ -353,6 +369,7 @@ start_group(struct lbd_upstream *up)
 	if (w == NULL)
 		return -ENOMEM;
 	w->up = up;
+	w->changed = true;
 	deferred_init(&w->later, on_later);
 	timer_init(&w->timer, on_timer);
 	g->work = w;

@@ -193,6 +193,33 @@ grows_in_place(void)
 	config_destroy(&c);
 }
 
+/* Of a version whose states are shorter: what it knows goes on, but not what is in flight. */
+static void
+takes_over(void)
+{
+	struct config *c = load("server 10.0.0.1; server 10.0.0.2;"), *d;
+	struct arena_head *head = net_conf_of(c)->arena->head;
+	struct lbd_server_state *st = group_of(c)->servers[1]->pub.state;
+
+	st->requests = 5;
+	st->in_flight = 2;
+	head->state_size -= 8; /* the stride is the same */
+	hand_on(c);
+	d = load("server 10.0.0.2; server 10.0.0.3;");
+	is_int(group_of(d)->servers[0]->pub.state->requests, 5, "a shorter state is taken over");
+	is_int(group_of(d)->servers[0]->pub.state->in_flight, 0, "without what is in flight");
+	ok(group_of(d)->servers[0]->pub.state != st, "in a memory of its own");
+	inherit_commit(NULL);
+	config_destroy(&d);
+	head->magic++;
+	hand_on(c);
+	d = load("server 10.0.0.2;");
+	is_int(group_of(d)->servers[0]->pub.state->requests, 0, "nothing of an unknown memory is");
+	inherit_commit(NULL);
+	config_destroy(&d);
+	config_destroy(&c);
+}
+
 static void
 loads_many(void)
 {
@@ -564,6 +591,7 @@ main(void)
 	encodes_members();
 	finds_its_slots();
 	grows_in_place();
+	takes_over();
 	loads_many();
 	one_writes();
 	never_tears();
