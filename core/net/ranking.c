@@ -178,16 +178,13 @@ static void
 look_around(const struct lbd_ranking *r)
 {
 	uint32_t look = atomic_fetch_add_explicit(&r->shared->look, 1, memory_order_relaxed);
-	uint32_t index = look % r->leaves;
-	struct server *s = r->server[index];
-	bool usable;
+	uint32_t n = lbd_upstream_primaries(r->up), place = look % n;
+	const struct server *s = r->up->servers[place];
+	bool usable = server_is_usable(r->up, s, clock_ms());
 
-	if (s == NULL)
-		return;
-	usable = server_is_usable(r->up, s, clock_ms());
-	if (usable != (winner(r, r->leaves + index) != NULL) ||
-	    look / r->leaves % LOOKS_PER_GAME == index % LOOKS_PER_GAME)
-		play_up(r, index);
+	if (usable != (winner(r, r->leaves + s->pub.index) != NULL) ||
+	    look / n % LOOKS_PER_GAME == place % LOOKS_PER_GAME)
+		play_up(r, s->pub.index);
 }
 
 /* --- choosing --- */
@@ -312,7 +309,7 @@ lbd_ranking_changed(struct lbd_ranking *r, const struct lbd_server *s)
 static bool
 is_changing(const struct lbd_ranking *r)
 {
-	return r->up->private->definition != 0;
+	return !lbd_list_empty(&r->up->private->feeds);
 }
 
 /* As many leaves as there are indexes, and some for those to come.  False without memory. */
@@ -367,7 +364,7 @@ ranking_free(void *arg)
 bool
 lbd_ranking_pays(const struct lbd_upstream *up)
 {
-	return lbd_upstream_primaries(up) >= LARGE || up->private->definition != 0;
+	return lbd_upstream_primaries(up) >= LARGE || !lbd_list_empty(&up->private->feeds);
 }
 
 struct lbd_ranking *
@@ -378,7 +375,7 @@ lbd_ranking_create(struct lbd_conf *cf, struct lbd_upstream *up,
 	struct lbd_ranking *r = lbd_pool_zalloc(pool, sizeof(*r));
 	uint32_t capacity = 64, n = lbd_upstream_primaries(up);
 
-	if (up->private->definition != 0)
+	if (!lbd_list_empty(&up->private->feeds))
 		n = LBD_MAX(n, (uint32_t)4 * ROOM); /* what nobody touches costs nothing */
 	/* indexes will be places in shared memory, where later generations have servers, too */
 	while (capacity / 4 < n && capacity < LEAVES_MAX)

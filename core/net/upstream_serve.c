@@ -218,8 +218,8 @@ share_group(struct config *c, struct lbd_upstream *up, const struct arena *old)
 	if (rc == 0)
 		rc = feeds_open(c, up);
 	upstream_recount(up);
-	if (rc == 0 && up->balancer != NULL && up->balancer->notify != NULL)
-		up->balancer->notify(up);
+	if (rc == 0)
+		balancer_changed(up);
 	if (rc == 0)
 		affinity_changed(up);
 	return rc;

@@ -148,10 +148,11 @@ static void
 leasttime_done(struct lbd_upstream *up, struct lbd_server *s, const struct lbd_pick_result *r)
 {
 	struct leasttime *g = lbd_balancer_data(up);
+	int64_t expected = (int64_t)lbd_server_time(up, s);
 
-	/* one that failed took at least as long as that */
+	/* a failure can make a server slow, but a quick one does not make it fast */
 	if (lbd_pick_failed(r->outcome))
-		lbd_server_time_add(s, r->end_us);
+		lbd_server_time_add(s, r->end_us > expected ? r->end_us : -1);
 	else
 		lbd_server_time_add(s, g->conf->last_byte ? r->last_us : r->header_us);
 	if (g->conf->inflight && r->outcome == LBD_PICK_OK)

@@ -121,11 +121,14 @@ static void
 random_done(struct lbd_upstream *up, struct lbd_server *s, const struct lbd_pick_result *r)
 {
 	const struct random_conf *c = lbd_upstream_conf(up, &lbd_module);
+	int64_t expected;
 
 	if (c == NULL || c->by < BY_HEADER)
 		return;
+	expected = (int64_t)lbd_server_time(up, s);
+	/* a failure can make a server slow, but a quick one does not make it fast */
 	if (lbd_pick_failed(r->outcome))
-		lbd_server_time_add(s, r->end_us);
+		lbd_server_time_add(s, r->end_us > expected ? r->end_us : -1);
 	else
 		lbd_server_time_add(s, c->by == BY_HEADER ? r->header_us : r->last_us);
 }

@@ -242,6 +242,25 @@ measures_what_it_is_told(void)
 	config_destroy(&c);
 
 	c = group_of("least_time header;", 2, NULL);
+	slowness[0] = slowness[1] = 1;
+	teach(2);
+	i = pick_for(&p, NULL);
+	p.start_us -= 100;
+	lbd_pick_done(&p, LBD_PICK_CONNECT);
+	ok(lbd_server_time(used, &used->servers[i]->pub) >= 999,
+	   "a quick failure makes nobody fast");
+	atomic_store(&state((unsigned)i)->balancer[1],
+		     (int64_t)estimate_add(0, clock_ms() - SECOND, 1000));
+	lbd_pick_init(&p, used, pool, NULL);
+	p.server = &used->servers[i]->pub; /* as if chosen */
+	atomic_fetch_add(&p.server->state->in_flight, 1);
+	p.start_us = clock_us() - 1000000;
+	p.connect_us = p.header_us = -1;
+	lbd_pick_done(&p, LBD_PICK_TIMEOUT);
+	ok(lbd_server_time(used, &used->servers[i]->pub) > 1000, "a slow one makes it slow");
+	config_destroy(&c);
+
+	c = group_of("least_time header;", 2, NULL);
 	i = pick_for(&p, NULL);
 	lbd_pick_done(&p, LBD_PICK_OK);
 	is_int(state((unsigned)i)->balancer[1], 0, "header: not without one");
