@@ -146,7 +146,8 @@ collect(const struct lbd_pick *p, struct lbd_candidates *c, unsigned from, unsig
 
 /*
  * The row is written first and cleared last, so that a process that dies in between is taken back
- * too much, which stops at zero, and not too little, which would stay for ever.
+ * too much, which stops at zero, and not too little, which would stay for ever.  What was taken
+ * back too much was another's: the last of them finds zero, see count_out().
  */
 static void
 row_add(const struct server *s, uint32_t n)
@@ -180,7 +181,12 @@ count_in(const struct lbd_upstream *up, const struct server *s, uint64_t now)
 static void
 count_out(const struct lbd_upstream *up, const struct server *s)
 {
-	atomic_fetch_sub_explicit(&s->pub.state->in_flight, 1, memory_order_relaxed);
+	_Atomic uint32_t *p = &s->pub.state->in_flight;
+	uint32_t n = atomic_load_explicit(p, memory_order_relaxed);
+
+	while (n > 0 && !atomic_compare_exchange_weak_explicit(p, &n, n - 1, memory_order_relaxed,
+							       memory_order_relaxed))
+		;
 	row_add(s, UINT32_MAX);
 	if (up->private->queue.shared != NULL)
 		queue_released(up->private);

@@ -7,6 +7,8 @@
 
 #include "upstream_test.h"
 
+#include "core/net/zone.h"
+
 /*
  * Picks and ends with outcome; a letter for the last byte of the server's name: "127.0.0.1:8001" is
  * a.
@@ -499,6 +501,33 @@ counts_over_processes(void)
 	config_destroy(&c);
 }
 
+/* One that died between its row and the count is taken back too much; nobody gets below zero. */
+static void
+counts_what_is_left(void)
+{
+	struct config *c;
+	struct lbd_upstream *up;
+	struct lbd_pick p;
+
+	upstreams_slot_set(6);
+	c = load_group(A " max_conns=2;");
+	up = used[0];
+	lbd_pick_init(&p, up, pool, NULL);
+	ok(lbd_pick_next(&p) != NULL, "a request, while another process dies");
+	zone_use_row(up->private, 7);
+	atomic_store(up->servers[0]->row, 1);
+	zone_use_row(up->private, 6);
+	upstreams_worker_died(c, 7);
+	is_int(state(up, 0)->in_flight, 0, "what it was about to count is taken back");
+	lbd_pick_done(&p, LBD_PICK_OK);
+	is_int(state(up, 0)->in_flight, 0, "and never below zero");
+	lbd_pick_init(&p, up, pool, NULL);
+	ok(lbd_pick_next(&p) != NULL, "so there is room at the server");
+	lbd_pick_done(&p, LBD_PICK_OK);
+	upstreams_slot_set(UPSTREAM_PROCESSES);
+	config_destroy(&c);
+}
+
 /* A choice goes on in another process than it was made in. */
 static void
 goes_on_elsewhere(void)
@@ -630,6 +659,7 @@ main(void)
 	knows_a_last_resort();
 	bounds_retries();
 	counts_over_processes();
+	counts_what_is_left();
 	goes_on_elsewhere();
 	shares_exactly();
 	makes_literals();
