@@ -74,6 +74,16 @@ say(const struct upstream_private *g, enum lbd_log_level level, const char *what
 		LBD_FMT(g->up->name), what);
 }
 
+/* Never below zero: those of before are forgotten when it opens or is half open anew. */
+static void
+probe_back(struct breaker_zone *b)
+{
+	uint32_t n = atomic_load(&b->probes);
+
+	while (n > 0 && !atomic_compare_exchange_weak(&b->probes, &n, n - 1))
+		;
+}
+
 /* False: somebody else has changed it meanwhile. */
 static bool
 set_until(struct breaker_zone *b, uint64_t was, uint64_t until)
@@ -101,7 +111,7 @@ lets_through(const struct upstream_private *g, uint64_t now, bool *probe)
 	if (now - until > c->interval_ms && set_until(b, until, now))
 		until = now; /* whoever was to find out did not */
 	if (atomic_fetch_add(&b->probes, 1) >= c->half_open) {
-		atomic_fetch_sub(&b->probes, 1);
+		probe_back(b);
 		return false;
 	}
 	*probe = true;
@@ -126,7 +136,7 @@ probe_ended(const struct upstream_private *g, enum lbd_pick_outcome outcome, uin
 		if (set_until(b, until, now + c->interval_ms))
 			say(g, LBD_LOG_WARN, "stays open: a probe has failed");
 	} else {
-		atomic_fetch_sub(&b->probes, 1);
+		probe_back(b);
 	}
 }
 

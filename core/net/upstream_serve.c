@@ -293,7 +293,9 @@ start_group(struct config *c, struct lbd_upstream *up)
 	if (process_slot < UPSTREAM_PROCESSES)
 		zone_use_row(up->private, process_slot);
 	queue_init(up->private, process_slot);
-	if (up->private->conf->breaker.on && up->private->zone != NULL)
+	/* it counts in a row, too */
+	if (up->private->conf->breaker.on && up->private->zone != NULL &&
+	    process_slot < UPSTREAM_PROCESSES)
 		up->private->breaker = zone_breaker(up->private);
 	return pick_reserve(up->n);
 }
