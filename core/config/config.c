@@ -120,6 +120,9 @@ config_read(struct config *c, const struct config_args *args)
 	if (c->global != NULL)
 		parse_text(c->tree, "-g", lbd_str_c(c->global), c->conf_prefix, shown_folder);
 	parse_file(c->tree, c->file, shown, c->conf_prefix, shown_folder);
+	/* as while it is being written: nobody wants to serve nothing by that */
+	if (c->tree->root.children == NULL && diag_errors(c->diag) == 0)
+		diag_error(c->diag, NULL, "%s: there is no directive in it", shown);
 }
 
 static void

@@ -128,6 +128,8 @@ fails('a broken included file', qr/srv1\.conf:1:1: unknown directive "nonsense"/
 $lbd->file('conf/srv1.conf', '');
 unlink $lbd->conf_path;
 fails('no file', qr/could not open ".*lbd\.conf": no such file/);
+$lbd->file('conf/lbd.conf', "# being written\n");
+fails('a file with nothing in it', qr/lbd\.conf: there is no directive in it/);
 $lbd->configure(site('second', 'load_module none.so;'));
 fails('a missing module', qr/module file "none\.so" does not exist/);
 $lbd->configure(site('second', 'master_process off;'));

@@ -633,20 +633,20 @@ test_tables(void)
 		"allowed are 0 and more\n",
 		"a default that does not parse");
 	other.directives = outside;
-	report_is(&two, "",
+	report_is(&two, "events { }",
 		  "module \"other\": directive \"n\" has its field outside the module's struct\n",
 		  "a field outside the struct");
 	other.directives = wrong_size;
-	report_is(&two, "",
+	report_is(&two, "events { }",
 		  "module \"other\": directive \"n\" has a field that is not of its type's size\n",
 		  "a field of the wrong size");
 	other.directives = taken;
 	report_is(
-		&two, "",
+		&two, "events { }",
 		"modules \"demo\" and \"other\" both have \"root\" for the same "
 		"context\n",
 		"a directive two modules have");
-	report_is(&same, "", "a module \"demo\" is already loaded\n", "a module given twice");
+	report_is(&same, "events { }", "a module \"demo\" is already loaded\n", "a module given twice");
 }
 
 int
