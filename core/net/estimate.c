@@ -107,16 +107,11 @@ bucket_begin(unsigned i)
 }
 
 static uint64_t
-median(const struct lbd_upstream *up, uint64_t now)
+count_median(const struct lbd_upstream *up)
 {
-	struct upstream_private *g = up->private;
 	uint32_t count[BUCKETS] = { 0 }, all = 0, i, seen = 0;
 	uint64_t word;
 
-	if (g->median_at != 0 && now >> TICK_SHIFT < g->median_at + MEDIAN_TICKS)
-		return g->median_us;
-	g->median_at = now >> TICK_SHIFT;
-	up = g->up;
 	for (i = 0; i < up->n; i++) {
 		word = (uint64_t)atomic_load_explicit(&up->servers[i]->pub.state->balancer[1],
 						      memory_order_relaxed);
@@ -127,7 +122,19 @@ median(const struct lbd_upstream *up, uint64_t now)
 	}
 	for (i = 0; i < BUCKETS && seen + count[i] <= all / 2; i++)
 		seen += count[i];
-	g->median_us = all == 0 ? 0 : bucket_begin(i);
+	return all == 0 ? 0 : bucket_begin(i);
+}
+
+/* As of a second ago at most. */
+static uint64_t
+median(const struct lbd_upstream *up, uint64_t now)
+{
+	struct upstream_private *g = up->private;
+
+	if (LBD_UNLIKELY(g->median_at == 0 || now >> TICK_SHIFT >= g->median_at + MEDIAN_TICKS)) {
+		g->median_at = now >> TICK_SHIFT;
+		g->median_us = count_median(g->up);
+	}
 	return g->median_us;
 }
 
