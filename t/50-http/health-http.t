@@ -105,7 +105,7 @@ for my $name (sort keys %case) {
 is http_get($lbd->port, '/ok')->{status}, 200, 'servers that are well get requests';
 is http_get($lbd->port, '/error')->{status}, 502, 'others do not';
 is http_get($lbd->port, '/m_drain')->{status}, 502, 'nor those that drain';
-like $lbd->log, qr/\[warn\] .*upstream "missing" server "127\.0\.0\.1:\d+": up -> unhealthy \(check "http": status 404, 1\/1\)$/m,
+ok $lbd->wait_log(qr/\[warn\] .*upstream "missing" server "127\.0\.0\.1:\d+": up -> unhealthy \(check "http": status 404, 1\/1\)$/m),
 	'a line says what happened';
 my $lines = () = $lbd->log =~ /upstream "missing" server/g;
 is $lines, 1, 'one line';

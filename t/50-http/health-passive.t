@@ -85,7 +85,7 @@ my $s = wait_server($lbd, 'fails', $at{a}, 'unavail');
 is $s->{state}, 'unavail', 'three failures, of whatever kind, on whichever worker';
 like $s->{reason}, qr/^(?:timed out|invalid answer|connection closed), 3\/3; ejected for 3600s$/, 'the last is the reason';
 is $s->{fails}, 3, 'all are counted';
-like $lbd->log, qr/\[warn\] .* upstream "fails" server "\Q$at{a}\E": up -> unavail \(/, 'one line';
+ok $lbd->wait_log(qr/\[warn\] .* upstream "fails" server "\Q$at{a}\E": up -> unavail \(/), 'one line';
 set(a => 200);
 is ask('fails', 6), '200:6', 'who is left serves';
 is control_server($lbd, 'fails', $at{a})->{fails}, 3, 'and nobody asks the other';
@@ -128,7 +128,7 @@ ask('back', 2);
 is wait_server($lbd, 'back', $at{a}, 'unavail')->{state}, 'unavail', 'out';
 set(a => 200);
 ok wait_for(sub { ask('back', 2); state_of('back', $at{a}) eq 'up' }), 'and back';
-like $lbd->log, qr/\[notice\] .* upstream "back" server "\Q$at{a}\E": unavail -> up \(it answers again\)/, 'one line';
+ok $lbd->wait_log(qr/\[notice\] .* upstream "back" server "\Q$at{a}\E": unavail -> up \(it answers again\)/), 'one line';
 
 # --- a body that is cut
 set(a => 'cut');
