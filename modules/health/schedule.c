@@ -439,6 +439,8 @@ on_sync(void *arg)
 	(void)arg;
 	for (struct group *g = all.groups; g != NULL; g = g->next)
 		group_sync(g);
+	/* those that ran may have left with their servers, and nobody else may be about to run */
+	start_waiting();
 	lbd_timer_set(all.sync, SYNC_MS);
 }
 
