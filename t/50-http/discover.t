@@ -10,6 +10,7 @@ use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Lbd;
 use Lbd::Dns;
+use POSIX ();
 use Test::More;
 
 my $back = http_backend(sub { [200, [], 'ok'] }, host => '0.0.0.0');
@@ -115,6 +116,13 @@ for (['[', 'the beginning of one'], ['', 'nothing'], ['{}', 'no list'], ['["127.
 	save($text);
 	ok(wait_for(sub { my $n = () = $lbd->log =~ /stay as they were/g; $n > $before }), "a file with $what is refused");
 	like($lbd->log, qr/list\.json:\Q$at\E: a value that is none/, 'with its place') if $at;
+}
+{
+	my $before = () = $lbd->log =~ /stay as they were/g;
+
+	POSIX::mkfifo("$dir/.pipe", 0644) or die "pipe: $!";
+	rename "$dir/.pipe", "$dir/list.json" or die "pipe: $!";
+	ok(wait_for(sub { my $n = () = $lbd->log =~ /stay as they were/g; $n > $before }), 'a pipe is refused, not waited for');
 }
 is(who('list'), '127.0.0.3 127.0.0.4', 'the servers stay as they were');
 save('[]');
