@@ -94,7 +94,7 @@ free_row(const struct children *cs, const struct child *c)
 		if (cs->v[i].pid > 0 && cs->v[i].row < UPSTREAM_PROCESSES)
 			used[cs->v[i].row] = true;
 	if (giver_is_active())
-		return used[c->row] ? -EAGAIN : (int)c->row;
+		return c->row >= UPSTREAM_PROCESSES || used[c->row] ? -EAGAIN : (int)c->row;
 	for (int i = 0; i < UPSTREAM_PROCESSES; i++)
 		if (!used[i])
 			return i;
