@@ -17,6 +17,7 @@ main(int argc, char **argv)
 		return chaos_serve(argc - 2, argv + 2);
 	if (argc > 1 && strcmp(argv[1], "drive") == 0)
 		return chaos_drive(argc - 2, argv + 2);
-	fprintf(stderr, "usage: chaos serve PORT NUMBER FILE | drive PORT CLIENTS SEED ODD POSTS\n");
+	fprintf(stderr, "usage: chaos serve PORT NUMBER FILE\n"
+		"       chaos drive PORT CLIENTS SEED ODD POSTS\n");
 	return 2;
 }

@@ -6,10 +6,11 @@
  *
  *	ID METHOD HOW STATUS EXCUSED SERVERS_TRIED
  *
- * HOW is status (5xx, an answer like another), cut (the connection ended, or framing broke, after
- * a head with 200), none (it ended before the first byte), head (in a head), silent (nothing came
- * for a long time) or wrong.  Ids of POST are in another file.  A client repeats nothing.  Standard input: "start"; "stop" begins no
- * more; "kill PID" and "killed": what that worker had is excused; "tell".
+ * HOW is status (5xx, an answer like another), cut (the connection ended after a head with 200 and
+ * before the end of its body), none (it ended before the first byte), head (in a head), silent
+ * (nothing came for a long time) or wrong.  Ids of POST are in another file.  A client repeats
+ * nothing.  Standard input: "start"; "stop" begins no more; "kill PID" and "killed": what that
+ * worker had is excused; "tell".
  */
 
 #define _GNU_SOURCE

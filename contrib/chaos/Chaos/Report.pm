@@ -95,8 +95,8 @@ sub judge_clients {
 		$flags |= ord substr $_, $id, 1 for @seen;
 		my $why = $self->excuse($how, $status, $excused, $flags);
 
-		# once it was sent it may not be repeated; 503 says that nobody was asked
-		$why //= $how eq 'status' && $status != 503 ? 'not repeated' : undef if $method eq 'POST';
+		# once it was sent it may not be repeated; 503 of lbd says that nobody was asked
+		$why //= 'not repeated' if $method eq 'POST' && $how eq 'status' && ($status != 503 || $flags & ERROR);
 		$why = undef if $how eq 'wrong' || $how eq 'silent';
 		$n{$method}{ $why // 'bad' }++;
 		push @bad, sprintf "%s %d: %s %d, tried %s, flags %s", $method, $id, $how, $status, $tried,
