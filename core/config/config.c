@@ -112,6 +112,7 @@ config_read(struct config *c, const struct config_args *args)
 	/* messages name files as they were given, when that leads to them */
 	const char *shown = c->prefix == c->conf_prefix ? args->file : c->file;
 	const char *shown_folder = folder_of(c->pool, shown);
+	const struct node *before;
 
 	if (shown_folder == NULL) {
 		diag_error(c->diag, NULL, "out of memory");
@@ -119,9 +120,11 @@ config_read(struct config *c, const struct config_args *args)
 	}
 	if (c->global != NULL)
 		parse_text(c->tree, "-g", lbd_str_c(c->global), c->conf_prefix, shown_folder);
+	before = c->tree->root.last_child;
 	parse_file(c->tree, c->file, shown, c->conf_prefix, shown_folder);
 	/* as while it is being written: nobody wants to serve nothing by that */
-	if (c->tree->root.children == NULL && diag_errors(c->diag) == 0)
+	if (args->texts == NULL && c->tree->root.last_child == before &&
+	    diag_errors(c->diag) == 0)
 		diag_error(c->diag, NULL, "%s: there is no directive in it", shown);
 }
 

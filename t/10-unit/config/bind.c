@@ -646,7 +646,8 @@ test_tables(void)
 		"modules \"demo\" and \"other\" both have \"root\" for the same "
 		"context\n",
 		"a directive two modules have");
-	report_is(&same, "events { }", "a module \"demo\" is already loaded\n", "a module given twice");
+	report_is(&same, "events { }", "a module \"demo\" is already loaded\n",
+		  "a module given twice");
 }
 
 int
