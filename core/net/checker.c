@@ -113,15 +113,15 @@ lbd_health_report(struct lbd_upstream *up, struct lbd_server *server, enum lbd_v
 
 	memcpy(text, why.p, n);
 	text[n] = '\0';
-	if ((word & HEALTH_VERDICT) != (uint32_t)v)
+	if (v == LBD_VERDICT_PASS && word & HEALTH_EJECTED &&
+		began_ms > atomic_load_explicit(&st->fail_at_ms, memory_order_relaxed))
+		server_restore(up, s, now, HEALTH_VERDICT, (uint32_t)v, text);
+	else if ((word & HEALTH_VERDICT) != (uint32_t)v)
 		health_change(up, s,
 			&(struct health_change){ .clear = HEALTH_VERDICT,
 						 .set = (uint32_t)v | ramp_of(up, s, word, v, now),
 						 .now_ms = now },
 			"%s", text);
-	if (v == LBD_VERDICT_PASS && word & HEALTH_EJECTED &&
-		began_ms > atomic_load_explicit(&st->fail_at_ms, memory_order_relaxed))
-		server_restore(up, s, now, text);
 }
 
 /* --- intervals --- */

@@ -159,8 +159,9 @@ bool health_is_panic(const struct lbd_upstream *up);
  */
 bool server_eject(const struct lbd_upstream *up, struct server *s, uint64_t now, uint32_t flags,
 	const char *why);
-/* The end of an ejection. */
-void server_restore(const struct lbd_upstream *up, struct server *s, uint64_t now, const char *why);
+/* The end of an ejection; in the same step these flags of the word are cleared and set, too. */
+void server_restore(const struct lbd_upstream *up, struct server *s, uint64_t now, uint32_t clear,
+	uint32_t set, const char *why);
 
 /* --- slow_start.c --- */
 

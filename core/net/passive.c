@@ -205,15 +205,17 @@ server_eject(const struct lbd_upstream *up, struct server *s, uint64_t now, uint
 }
 
 void
-server_restore(const struct lbd_upstream *up, struct server *s, uint64_t now, const char *why)
+server_restore(const struct lbd_upstream *up, struct server *s, uint64_t now, uint32_t clear,
+	       uint32_t set, const char *why)
 {
 	struct lbd_server_state *st = s->pub.state;
 	uint32_t ramp = slow_start_begin(up, s, now);
 
 	if (!health_change(up, s,
 		    &(struct health_change){ .having = HEALTH_EJECTED,
-					     .clear = HEALTH_EJECTED | HEALTH_OUTLIER | HEALTH_HELD,
-					     .set = ramp,
+					     .clear = HEALTH_EJECTED | HEALTH_OUTLIER |
+						      HEALTH_HELD | clear,
+					     .set = ramp | set,
 					     .now_ms = now },
 		    "%s", why))
 		return;
@@ -407,7 +409,7 @@ server_succeeded(const struct lbd_upstream *up, struct server *s, const struct s
 		!(health_is_panic(up) && e->began_ms > load(&st->fail_at_ms)))
 		return;
 	if (word & HEALTH_EJECTED) {
-		server_restore(up, s, e->now_ms, "it answers again");
+		server_restore(up, s, e->now_ms, 0, 0, "it answers again");
 		return;
 	}
 	atomic_store_explicit(&st->fails, 0, memory_order_relaxed);

@@ -255,6 +255,11 @@ obeys_verdicts(void)
 		{ 11050, "no-look", "unavail:-" },
 		{ 11101, "look", "unavail:-" },
 		{ 11102, "ok", "up:new" },
+		{ 11200, "fail", "unavail:-" },
+		{ 11201, "check-fail", "unhealthy:-" },
+		{ 11202, "check-pass", "up:new" },   /* ends both at once */
+		{ 11300, "check-fail", "unhealthy:-" },
+		{ 11301, "ok", "unhealthy:-" },
 		{ 0, NULL, NULL } });
 	load_group(A " down;" B " drain;" C ";");
 	tell("administrator", (struct step[]){
@@ -375,7 +380,8 @@ leaves_somebody_to_all(void)
 			continue;
 		for (unsigned i = 0; i < 20000; i++) {
 			ending(k, T + i, "fail");
-			server_restore(used, used->servers[(k + i) % 4], T + i, "test");
+			server_restore(used, used->servers[(k + i) % 4], T + i,
+				0, 0, "test");
 		}
 		_exit(0);
 	}
