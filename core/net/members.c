@@ -207,8 +207,11 @@ remake(struct remake *r, struct lbd_upstream *up, const struct members *m)
 {
 	r->n = m->n;
 	r->bound = up->bound;
-	for (unsigned i = 0; i < m->n; i++)
+	for (unsigned i = 0; i < m->n; i++) {
+		if (m->v[i].slot >= zone_slots(up))
+			return false; /* nobody was given that one */
 		r->bound = LBD_MAX(r->bound, m->v[i].slot + 1);
+	}
 	r->list = base_zalloc((m->n + 1) * sizeof(struct server *));
 	r->by_index = base_zalloc((r->bound + 1) * sizeof(struct server *));
 	if (r->list == NULL || r->by_index == NULL)

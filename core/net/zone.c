@@ -65,6 +65,17 @@ segment_size(uint32_t slots, uint64_t slot_size)
 
 /* --- segments and slots --- */
 
+/* All of it is where it says, so that a number that was damaged leads nowhere else. */
+static bool
+segment_is_sane(const struct arena *a, uint64_t at, const struct zone_segment *s)
+{
+	uint32_t slots = s->slots;
+
+	return slots > 0 && slots <= ZONE_SLOTS_MAX &&
+		s->row_size == lines(slots * sizeof(uint32_t)) &&
+		arena_at(a, at, segment_size(slots, sizeof(struct zone_slot))) != NULL;
+}
+
 /* The segment of slot i, known to this process or not yet.  NULL: there is none. */
 static struct zone_segment *
 segment_of(struct upstream_private *g, uint32_t i)
@@ -78,8 +89,7 @@ segment_of(struct upstream_private *g, uint32_t i)
 			uint64_t at = atomic_load_explicit(link, memory_order_acquire);
 
 			s = arena_at(g->arena, at, sizeof(*s));
-			if (s == NULL || arena_at(g->arena, at, segment_size(s->slots,
-				sizeof(struct zone_slot))) == NULL)
+			if (s == NULL || !segment_is_sane(g->arena, at, s))
 				return NULL;
 			g->segments[k] = s;
 		}
@@ -614,7 +624,10 @@ zones_clear_row(struct arena *a, unsigned process)
 	for (struct zone *z = NULL; (z = zone_next(a, z)) != NULL;) {
 		uint64_t at = atomic_load_explicit(&z->segments, memory_order_acquire);
 
-		while ((s = arena_at(a, at, sizeof(*s))) != NULL) {
+		for (unsigned k = 0; k < ZONE_SEGMENTS_MAX; k++) {
+			s = arena_at(a, at, sizeof(*s));
+			if (s == NULL || !segment_is_sane(a, at, s))
+				break;
 			clear_row(s, atomic_load_explicit(&z->taken, memory_order_relaxed),
 				process);
 			at = atomic_load_explicit(&s->next, memory_order_acquire);

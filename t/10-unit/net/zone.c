@@ -579,6 +579,39 @@ reuses_places(void)
 	config_destroy(&c);
 }
 
+/* Whatever somebody has written there: nobody leaves the memory. */
+static void
+survives_damage(void)
+{
+	struct config *c = load("server 10.0.0.1; server 10.0.0.2;");
+	struct upstream_private *g = group_of(c)->private;
+	const uint64_t at = atomic_load(&g->zone->segments);
+	uint32_t *numbers = arena_at(g->arena, at, 64); /* next (8), base, slots, size of a row */
+	struct member m = { .slot = UINT32_MAX, .name = LBD_STR("a:80"), .weight = 1 };
+	uint32_t slots = numbers[3], row_size = numbers[4];
+
+	is_int(addr_parse(LBD_STR("10.0.0.3:80"), 0, &m.addr), 0, "a server");
+	g->set = set_open(g, 77);
+	is_int(set_publish(g->arena, g->set, &m, 1, 0), 0, "with a number nobody has given out");
+	is_int(members_refresh(g->up), -ENOMEM, "is not believed");
+	m.slot = 1u << 30;
+	is_int(set_publish(g->arena, g->set, &m, 1, 0), 0, "nor is another");
+	is_int(members_refresh(g->up), -ENOMEM, "that would take much memory");
+	is_int(g->up->n, 2, "the servers stay as they were");
+	g->set = NULL;
+
+	numbers[3] = UINT32_MAX;
+	upstreams_worker_died(c, 1023);
+	numbers[3] = slots;
+	numbers[4] = UINT32_MAX;
+	upstreams_worker_died(c, 1023);
+	numbers[4] = row_size;
+	atomic_store((_Atomic uint64_t *)(void *)numbers, at); /* a ring */
+	upstreams_worker_died(c, 1023);
+	pass("nor are numbers of a segment");
+	config_destroy(&c);
+}
+
 int
 main(void)
 {
@@ -598,6 +631,7 @@ main(void)
 	changes_while_serving();
 	survives_want_of_memory();
 	reuses_places();
+	survives_damage();
 	lbd_pool_destroy(&pool);
 	return done_testing();
 }
