@@ -145,6 +145,15 @@ read_text(struct reading *r, struct lbd_str *out)
 }
 
 static int
+read_route(struct reading *r, struct lbd_str *out)
+{
+	int rc = read_text(r, out);
+
+	return rc < 0 || server_route_ok(*out) ? rc
+		: mistake(r, "\"route\" may hold no \";\" and no control characters");
+}
+
+static int
 read_state(struct reading *r, uint32_t *flags)
 {
 	struct lbd_str s;
@@ -211,7 +220,7 @@ read_param(struct reading *r, struct member *m)
 	if (is_named(r, "state"))
 		return read_state(r, &m->flags);
 	if (is_named(r, "route"))
-		return read_text(r, &m->route);
+		return read_route(r, &m->route);
 	if (is_named(r, "name"))
 		return read_text(r, &m->label);
 	if (!is_named(r, "tier"))

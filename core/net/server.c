@@ -96,11 +96,24 @@ set_slow_start(struct lbd_conf *cf, unsigned i, struct lbd_str value, struct ser
 	return lbd_conf_msec(cf, i, value, &s->slow_start_ms);
 }
 
+/* It may be sent in a cookie (sticky). */
+bool
+server_route_ok(struct lbd_str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f || s.p[i] == ';')
+			return false;
+	return true;
+}
+
 static int
 set_route(struct lbd_conf *cf, unsigned i, struct lbd_str value, struct server *s)
 {
 	if (value.n == 0)
 		return lbd_conf_error(cf, i, "\"route\" needs a value");
+	if (!server_route_ok(value))
+		return lbd_conf_error(cf, i,
+			"\"route\" may hold no \";\" and no control characters");
 	s->route = value;
 	return 0;
 }

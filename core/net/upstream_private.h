@@ -220,6 +220,8 @@ const struct lbd_balancer *upstream_balancer(void);
 struct server *upstream_add_server(struct lbd_pool *pool, struct lbd_upstream *up);
 /* Address and its text.  False without memory. */
 bool server_set_addr(struct lbd_pool *pool, struct server *s, const struct addr *a);
+/* Whether a route= may be sent to clients. */
+bool server_route_ok(struct lbd_str s);
 int server_directive(struct lbd_conf *cf, const struct lbd_directive *d, void *conf);
 
 extern const struct upstream_conf upstream_conf_default;

@@ -305,7 +305,7 @@ my @table = (
 		['127.0.0.1 wieght=1', qr/did you mean "weight="/], ['a..b resolve', qr/is no name to look up/], ['127.0.0.1 service=http', qr/is no name to look up/],
 		['a.b service=http', qr/"service" needs "resolve"/], ['a.b:80 service=http resolve', qr/a service has no port here/],
 		['127.0.0.1 locality=a', qr/planned/], ['127.0.0.1 backup=2', qr/planned/], ['127.0.0.1:0', qr/"127.0.0.1:0" is not the address/],
-		['*:80', qr/is not the address of a server/]],
+		['*:80', qr/is not the address of a server/], ['127.0.0.1 "route=a; b"', qr/may hold no ";"/]],
 );
 
 sub check {

@@ -109,7 +109,9 @@ for (['[', 'the beginning of one'], ['', 'nothing'], ['{}', 'no list'], ['["127.
 	['["app.test:80"]', 'a name'], ['[{"address": "127.0.0.1", "wieght": 1}]', 'an unknown member'],
 	['[{"weight": 1}]', 'no address'], ['[{"address": "127.0.0.1", "weight": "x"}]', 'no number'],
 	["[\n  \"127.0.0.1\",\n  nul ]", 'a word', '3:3'], ['["127.0.0.1"] 1', 'two values'],
-	['[[[[[[[[[[[[', 'too deep'], ['[{"address": "127.0.0.1", "tier": 7}]', 'no such tier']) {
+	['[[[[[[[[[[[[', 'too deep'], ['[{"address": "127.0.0.1", "tier": 7}]', 'no such tier'],
+	['[{"address": "127.0.0.1", "route": "a; Domain=b"}]', 'a route that ends a cookie'],
+	['[{"address": "127.0.0.1", "route": "a\u000d\u000ab"}]', 'a route of two lines']) {
 	my ($text, $what, $at) = @$_;
 	my $before = () = $lbd->log =~ /stay as they were/g;
 
