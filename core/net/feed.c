@@ -96,6 +96,8 @@ hear(struct feed *s)
 	if (s->kind == FEED_FILE)
 		feed_file_done(s);
 	s->heard = news == FEED_FAILS;
+	if (s->heard)
+		s->digest = 0; /* it is not known yet, though it was read */
 	return news != FEED_FAILS;
 }
 
