@@ -10,7 +10,6 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
@@ -171,26 +170,13 @@ read_text(struct feed *s, struct lbd_str text, struct member_list *out)
 	return FEED_KEEP;
 }
 
-/* Whoever may replace the file may make a pipe of it: nothing here waits for its other end. */
-static int
-read_now(const char *path, char **data, size_t *n)
-{
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY), rc;
-
-	if (fd < 0)
-		return -errno;
-	rc = file_read_fd(fd, FILE_BYTES_MAX, data, n);
-	fd_close(&fd);
-	return rc;
-}
-
 enum feed_news
 feed_file_read(struct feed *s, struct member_list *out)
 {
 	enum feed_news news = FEED_KEEP;
 	char *data = NULL;
 	size_t n = 0;
-	int rc = read_now(s->name.p, &data, &n);
+	int rc = file_read_now(s->name.p, FILE_BYTES_MAX, &data, &n);
 	uint64_t now = rc < 0 ? (uint64_t)-rc : digest(lbd_str(data, n));
 
 	if (rc == -ENOMEM)

@@ -217,7 +217,7 @@ find_last(struct feed *s, struct member_list *out)
 	size_t n;
 
 	if (s->kind == FEED_FILE || !file_path(path, s->up) ||
-		file_read(path, FILE_BYTES_MAX, &data, &n) < 0)
+		file_read_now(path, FILE_BYTES_MAX, &data, &n) < 0)
 		return true;
 	for (text = lbd_str(data, n); good && text.n > 0;)
 		if (read_line(s, take_until(&text, '\n'), &m))

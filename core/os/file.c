@@ -77,10 +77,10 @@ file_read_fd(int fd, size_t max, char **data, size_t *n)
 	return 0;
 }
 
-int
-file_read(const char *path, size_t max, char **data, size_t *n)
+static int
+read_path(const char *path, int flags, size_t max, char **data, size_t *n)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | flags);
 	int rc;
 
 	if (fd < 0)
@@ -88,6 +88,18 @@ file_read(const char *path, size_t max, char **data, size_t *n)
 	rc = file_read_fd(fd, max, data, n);
 	fd_close(&fd);
 	return rc;
+}
+
+int
+file_read(const char *path, size_t max, char **data, size_t *n)
+{
+	return read_path(path, 0, max, data, n);
+}
+
+int
+file_read_now(const char *path, size_t max, char **data, size_t *n)
+{
+	return read_path(path, O_NONBLOCK, max, data, n);
 }
 
 int

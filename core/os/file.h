@@ -17,6 +17,8 @@
  * -EFBIG when it is longer than max; -EISDIR for a directory.
  */
 int file_read(const char *path, size_t max, char **data, size_t *n) LBD_USE_RESULT;
+/* Never waits: a FIFO without a writer is empty, where one has nothing to say it is -EAGAIN. */
+int file_read_now(const char *path, size_t max, char **data, size_t *n) LBD_USE_RESULT;
 int file_read_fd(int fd, size_t max, char **data, size_t *n) LBD_USE_RESULT;
 
 /* Readers see the old content or all of the new: a temporary file beside path, then rename. */

@@ -100,6 +100,22 @@ fifo(void)
 	fd_close(&fd);
 }
 
+/* Whoever else may have made of the file. */
+static void
+waits_for_nobody(void)
+{
+	char *data = NULL;
+	size_t n = 1;
+
+	(void)in_dir("pipe"); /* path, from now on */
+	if (mkfifo(path, 0600) < 0)
+		bail_out("no pipe");
+	is_int(file_read_now(path, 8, &data, &n), 0, "a pipe without a writer is read");
+	is_int((int)n, 0, "and is empty");
+	free(data);
+	(void)unlink(path);
+}
+
 int
 main(void)
 {
@@ -108,6 +124,7 @@ main(void)
 	if (mkdtemp(dir) == NULL)
 		bail_out("no folder");
 	whole();
+	waits_for_nobody();
 	append();
 	fifo();
 	snprintf(command, sizeof(command), "rm -rf %s", dir);
