@@ -4,7 +4,7 @@
  * The clients: GET, PUT and POST on connections kept or not, one request at a time on each.  What
  * comes back is compared byte by byte; what is not as it should be is written down, a line each:
  *
- *	ID METHOD HOW STATUS EXCUSED SERVERS_TRIED
+ *	ID METHOD HOW STATUS EXCUSED SERVERS_TRIED BEGUN ENDED
  *
  * HOW is status (5xx, an answer like another), cut (the connection ended after a head with 200 and
  * before the end of its body), none (it ended before the first byte), head (in a head), silent
@@ -55,7 +55,7 @@ struct client {
 };
 
 static struct client clients[CLIENTS_MAX];
-static uint64_t clients_n, next_id = 1, killing, killed;
+static uint64_t clients_n, next_id = 1, killing, killed, start_ns;
 static bool running;
 static uint16_t port;
 static FILE *report, *posts;
@@ -84,8 +84,9 @@ ended(struct client *c, const char *how, const char *why)
 {
 	bool excused = c->excused || (killing != 0 && (c->pid == 0 || c->pid == killing));
 
-	fprintf(report, "%" PRIu64 " %s %s %u %d %s\n", c->id, names[c->method], how, c->status,
-		excused, c->tried[0] != '\0' ? c->tried : "-");
+	fprintf(report, "%" PRIu64 " %s %s %u %d %s %.2f %.2f\n", c->id, names[c->method], how,
+		c->status, excused, c->tried[0] != '\0' ? c->tried : "-",
+		(double)(c->wake_ns - start_ns) / 1e9, (double)(now_ns() - start_ns) / 1e9);
 	fflush(report);
 	if (strcmp(how, "wrong") == 0)
 		fprintf(stderr, "chaos client: id %" PRIu64 ": %s\n", c->id, why);
@@ -403,7 +404,7 @@ line(char *text)
 	if (text == NULL)
 		exit(0);
 	if (strcmp(text, "start") == 0)
-		running = true;
+		running = true, start_ns = now_ns();
 	else if (strcmp(text, "stop") == 0)
 		running = false;
 	else if (strncmp(text, "kill ", 5) == 0)

@@ -70,6 +70,15 @@ sub look_at_balance {
 	}
 }
 
+# Which server an address of lbd's is.
+sub number_of {
+	my ($self, $address) = @_;
+	my @ports = $self->{peers}->ports;
+	my ($i) = grep { $address =~ /:$ports[$_]$/ } 0 .. $#ports;
+
+	return $i // $address;
+}
+
 # Why a request that could be repeated was not answered, if that is as it is to be.
 sub excuse {
 	my ($self, $how, $status, $excused, $flags) = @_;
@@ -90,7 +99,7 @@ sub judge_clients {
 	my (%n, @bad);
 
 	for my $o ($self->{peers}->odd) {
-		my ($id, $method, $how, $status, $excused, $tried) = @$o;
+		my ($id, $method, $how, $status, $excused, $tried, $begun, $ended) = @$o;
 		my $flags = 0;
 		$flags |= ord substr $_, $id, 1 for @seen;
 		my $why = $self->excuse($how, $status, $excused, $flags);
@@ -99,7 +108,8 @@ sub judge_clients {
 		$why //= 'not repeated' if $method eq 'POST' && $how eq 'status' && ($status != 503 || $flags & ERROR);
 		$why = undef if $how eq 'wrong' || $how eq 'silent';
 		$n{$method}{ $why // 'bad' }++;
-		push @bad, sprintf "%s %d: %s %d, tried %s, flags %s", $method, $id, $how, $status, $tried,
+		push @bad, sprintf "%s %d from %s to %s s: %s %d, tried %s, flags %s", $method, $id, $begun, $ended, $how,
+			$status, join(' ', map { $self->number_of($_) } split /,_?/, $tried),
 			join ',', map { sprintf '%02x', ord substr $_, $id, 1 } @seen if !defined $why;
 	}
 	$self->{odd} = \%n;
