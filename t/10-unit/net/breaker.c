@@ -94,6 +94,7 @@ main(void)
 	log_process_set(none);
 	balancers_register(&lbd_module);
 	pool = lbd_pool_create(4096);
+	scratch_make();
 	forgets_late_probes();
 	needs_a_row();
 	takes_back();
