@@ -12,10 +12,10 @@ use IO::Socket::INET;
 use Lbd;
 use Test::More;
 
-use constant RUNNING => 256; # at once
+use constant RUNNING => 1000; # at once
 
 # takes connections and never answers
-my $hangs = IO::Socket::INET->new(LocalAddr => '0.0.0.0', Listen => 1024) // die "listen: $!";
+my $hangs = IO::Socket::INET->new(LocalAddr => '0.0.0.0', Listen => 2048) // die "listen: $!";
 my $port = $hangs->sockport;
 my $well = http_backend(sub { $_[2]->note('asked'); [200, [], 'well'] });
 my $dir = File::Temp::tempdir('lbd-crowd-XXXXXX', TMPDIR => 1, CLEANUP => 1);
@@ -36,10 +36,10 @@ sub hanging {
 	return scalar grep { my @f = split; ($f[1] // '') =~ /\Q$at\E$/ && $f[3] eq '01' } split /\n/, slurp('/proc/net/tcp');
 }
 
-save('[' . join(',', map { "\"127.0.1.$_:$port\"" } 1 .. 250) . ',' . join(',', map { "\"127.0.2.$_:$port\"" } 1 .. 100) . ']');
+save('[' . join(',', map { my $n = $_; map { "\"127.0.$n.$_:$port\"" } 1 .. 220 } 1 .. 5) . ']');
 my $lbd = Lbd->new(conf => <<"EOT");
 worker_processes 1;
-events { worker_connections 1024; }
+events { worker_connections 2048; }
 http {
 	upstream crowd {
 		discover file $dir/list.json;
