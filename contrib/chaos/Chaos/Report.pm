@@ -36,15 +36,28 @@ sub servers {
 	return map { my $g = $_; map { { %$_, group => $g } } @{ $of{$g} // [] } } @{ $self->{groups} };
 }
 
-# All servers are well again; clients go on meanwhile, for who was ejected comes back by a request.
+# All servers are up again, and nothing is left that began before: a request or a check that was kept
+# waiting fails when its time is over, and the server is ejected once more.  Clients go on meanwhile,
+# for who was ejected comes back by a request.
 sub look_for_recovery {
 	my ($self) = @_;
-	my $start = time;
-	my @not;
+	my $last = my $start = time;
+	my (@not, %checks, @were);
 
-	wait_for(sub { return !(@not = grep { $_->{state} ne 'up' } $self->servers) }, $self->{back});
-	$self->{back_ms} = int 1000 * (time - $start);
-	$self->wrong("$_->{group} $_->{server} is $_->{state} after $self->{back} s ($_->{reason})") for @not;
+	$checks{"$_->{group} $_->{server}"} = $_->{health_checks}{checks} for $self->servers;
+	wait_for(sub {
+		my @now = $self->servers;
+
+		@not = grep { $_->{state} ne 'up' } @now;
+		$last = time, @were = @not if @not || !@now;
+		return 0 if @not || !@now || time < $start + $self->{timeout} + 1;
+		# the one that was under way, and another one
+		return !grep { $_->{health_checks}{checks} < $checks{"$_->{group} $_->{server}"} + 2 } @now;
+	}, $self->{back} + 60);
+	$self->{back_ms} = int 1000 * ($last - $start);
+	$self->wrong("$_->{group} $_->{server} is $_->{state} ($_->{reason})") for @not;
+	$self->wrong("$_->{group} $_->{server} was $_->{state} $self->{back} s after the end ($_->{reason})")
+		for $last > $start + $self->{back} ? @were : ();
 	$self->{peers}->tell_clients('stop');
 	wait_for(sub { $self->{peers}->accounts->{busy} == 0 }, 60) or $self->wrong('clients do not come to their end');
 	@not = ();
