@@ -260,7 +260,7 @@ test_conflict(void)
 	static struct lbd_module *const both[] = { &test_module, &other, NULL };
 	static const struct config_loader two = { .builtin = both };
 
-	report_is(&two, "",
+	report_is(&two, "value a;",
 		  "module \"other\": a variable of this name is there already: \"$Host\"\n",
 		  "a variable of two modules");
 }
