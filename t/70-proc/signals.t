@@ -83,7 +83,7 @@ is($lbd->wait_exit, 0, 'and stops');
 $lbd->stop;
 
 # two signals at once: the faster one wins, and both together are no error
-$lbd->configure('');
+$lbd->configure('events { }');
 $lbd->start;
 $lbd->signal($_) for qw(QUIT TERM TERM INT);
 is($lbd->wait_exit, 0, 'QUIT and TERM at once');
