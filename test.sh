@@ -16,7 +16,7 @@ Builds lbd and runs its tests, all or those given: t/50-http, t/10-unit/base/num
   --quick   the plain build only, without sanitizers
   --help    print this
 
-JOBS=2 in the environment: tests at a time.  LBD_SETUP=no: install no packages.
+JOBS=3 in the environment: tests at a time.  LBD_SETUP=no: install no packages.
 EOF
 }
 
@@ -63,4 +63,4 @@ if [ $quick = no ]; then
 	echo 'test: "asan" marks the tests of the build with sanitizers'
 fi
 # shellcheck disable=SC2086
-exec t/run -j "${JOBS:-2}" $legs "$@"
+exec t/run -j "${JOBS:-3}" $legs "$@"
